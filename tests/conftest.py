@@ -1,0 +1,143 @@
+"""What all tests share: a database that is SQLite and PostgreSQL in turn, an app in process, a queue that remembers."""
+
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from fastapi.testclient import TestClient
+from sqlalchemy import make_url
+
+from app.config import Settings
+from app.db.migrate import upgrade
+from app.db.session import Database
+from app.db.tables import Base
+from app.main import create_app
+
+POSTGRESQL = os.environ.get("SUPERCYCLE_TEST_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1/")
+REDIS = os.environ.get("SUPERCYCLE_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+
+
+class RecordingQueue:
+    """A queue that keeps its hints; `down` makes it refuse them, as a broker that is away does."""
+
+    def __init__(self) -> None:
+        self.hints: list[str] = []
+        self.down = False
+
+    def hint(self, job_id: str) -> bool:
+        if not self.down:
+            self.hints.append(job_id)
+        return not self.down
+
+    def ping(self) -> None:
+        if self.down:
+            raise ConnectionRefusedError("the broker is down")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hear_ctrl_c() -> None:
+    """A background job of a shell is started deaf to SIGINT, and so would be every process that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> None:
+    """No setting of the developer's own reaches a test."""
+    for name in [name for name in os.environ if name.startswith("SUPERCYCLE_")]:
+        if not name.startswith("SUPERCYCLE_TEST_"):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A scratch database of its own on a real server."""
+    server = make_url(POSTGRESQL)
+    name = f"supercycle_test_{uuid.uuid4().hex[:12]}"
+    dsn = server.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    try:
+        admin = psycopg.connect(dsn, autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError as error:
+        pytest.skip(f"PostgreSQL is not reachable; set SUPERCYCLE_TEST_DATABASE_URL ({str(error).splitlines()[0]})")
+    with admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        yield server.set(database=name).render_as_string(hide_password=False)
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis, with a database of its own that is emptied afterwards."""
+    client = redis.Redis.from_url(REDIS, socket_connect_timeout=2)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        client.close()
+        pytest.skip(f"Redis is not reachable; set SUPERCYCLE_TEST_REDIS_URL ({error})")
+    client.flushdb()
+    yield REDIS
+    client.flushdb()
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory, _clean_environment: None) -> Path:
+    """A SQLite database that was migrated once, to be copied: a fiftieth of the time a migration takes."""
+    folder = tmp_path_factory.mktemp("migrated")
+    upgrade(Settings(data_dir=folder))
+    return folder / "supercycle.db"
+
+
+@pytest.fixture
+def sqlite_settings(tmp_path: Path, migrated_file: Path) -> Settings:
+    """The embedded default in a folder of its own, its schema up to date."""
+    settings = Settings(data_dir=tmp_path / "data", lease_seconds=2, heartbeat_seconds=0.4, sweep_seconds=0.2)
+    settings.data_dir.mkdir()
+    shutil.copy(migrated_file, settings.data_dir)
+    return settings
+
+
+@pytest.fixture
+def postgresql_settings(tmp_path: Path, postgresql_url: str) -> Settings:
+    """The same on PostgreSQL, its tables empty."""
+    seconds = {"lease_seconds": 2, "heartbeat_seconds": 0.4, "sweep_seconds": 0.2}
+    settings = Settings(data_dir=tmp_path / "data", database_url=postgresql_url, **seconds)
+    upgrade(settings)
+    database = Database(settings.database)
+    with database.transaction() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+    database.dispose()
+    return settings
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """Both databases in turn."""
+    return request.getfixturevalue(f"{request.param}_settings")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """An open database, migrated and empty."""
+    database = Database(settings.database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def queue() -> RecordingQueue:
+    """Where the app under test sends its hints."""
+    return RecordingQueue()
+
+
+@pytest.fixture
+def client(sqlite_settings: Settings, queue: RecordingQueue) -> Iterator[TestClient]:
+    """The app in process, on SQLite."""
+    with TestClient(create_app(sqlite_settings, queue=queue), base_url="http://127.0.0.1") as client:
+        yield client
