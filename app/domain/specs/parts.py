@@ -1,0 +1,127 @@
+"""The parts that range tests and trainings share: dataset, architecture, optimizer, augmentation."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from app.domain.specs.fields import (
+    Name,
+    NonNegativeNumber,
+    OpenShare,
+    Part,
+    PositiveNumber,
+    at_odds,
+    json_number,
+    named,
+    whole_number,
+)
+
+
+class DatasetRef(Part):
+    """Which images: a name, or an id, or an id with the version it must have."""
+
+    name: Name | None = None
+    id: Name | None = None
+    version: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "DatasetRef":
+        if (self.name is None) == (self.id is None):
+            raise ValueError("give either a name or an id")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name or id the user gave."""
+        return self.name or self.id or ""
+
+
+def _dataset(value: Any) -> Any:  # noqa: ANN401
+    is_id = isinstance(value, str) and value.startswith("ds_")
+    return {"id": value} if is_id else named(value)
+
+
+class Architecture(Part):
+    """A network by name; its options stand beside the name and are checked against the catalog."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    name: Name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was given beside the name, e.g. `{"width": 16}`."""
+        return dict(self.model_extra or {})
+
+
+class _WeightDecay(Part):
+    decay_norm_and_bias: bool = Field(False, description="Also decay normalisation layers and biases.")
+
+
+class Sgd(_WeightDecay):
+    """Stochastic gradient descent with Nesterov momentum."""
+
+    name: Literal["sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)] = 0.9
+    nesterov: bool = True
+    weight_decay: NonNegativeNumber = 5e-4
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> "Sgd":
+        if self.nesterov and self.momentum == 0:
+            raise at_odds("momentum", "nesterov needs a momentum above 0; raise it, or set nesterov to false")
+        return self
+
+
+class _AdamFamily(_WeightDecay):
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: PositiveNumber = 1e-8
+
+
+class Adam(_AdamFamily):
+    """Adam; its weight decay is added to the gradient."""
+
+    name: Literal["adam"]
+    weight_decay: NonNegativeNumber = 0.0
+
+
+class AdamW(_AdamFamily):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]
+    weight_decay: NonNegativeNumber = 0.01
+
+
+class Augmentation(Part):
+    """Random changes of the training images, made on the device for the whole batch."""
+
+    crop: Annotated[int, Field(ge=0, le=128), BeforeValidator(whole_number)] = Field(
+        0, description="Pad by so many pixels, then crop at random: a shift."
+    )
+    flip: bool = Field(False, description="Mirror left and right at random.")
+
+
+class Preprocessing(Part):
+    """How pixels become numbers."""
+
+    normalize: Literal["dataset", "imagenet"] = "dataset"
+
+
+class EarlyStopping(Part):
+    """Stop when the validation accuracy has not risen for `patience` epochs.
+
+    `armed` says from when on epochs count. In the middle of a cycle accuracy is supposed to stall, so with
+    one-cycle the default is the annealing phase; every other policy is armed always.
+    """
+
+    patience: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole_number)] = 5
+    armed: Literal["annealing", "always"] | None = None
+
+
+Optimizer = Annotated[
+    Annotated[Sgd | Adam | AdamW, Field(discriminator="name")],
+    BeforeValidator(named, json_schema_input_type=Literal["sgd", "adam", "adamw"] | Sgd | Adam | AdamW),
+]
+DatasetField = Annotated[DatasetRef, BeforeValidator(_dataset, json_schema_input_type=str | DatasetRef)]
+ArchitectureField = Annotated[Architecture, BeforeValidator(named, json_schema_input_type=str | Architecture)]

@@ -1,0 +1,36 @@
+"""A learning-rate range test: sweep the rate over a few hundred steps and read the loss."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from app.domain.specs.fields import PositiveNumber, at_odds, whole_number
+from app.domain.specs.leaf import LeafSpec
+
+
+class RangeTestSpec(LeafSpec):
+    """Numbers left out follow the optimizer (start_lr, end_lr) and the size of the data (steps)."""
+
+    kind: Literal["range_test"]
+    start_lr: PositiveNumber | None = None
+    end_lr: PositiveNumber | None = None
+    steps: Annotated[int, Field(ge=20, le=100_000), BeforeValidator(whole_number)] | None = None
+    sweep: Literal["exponential", "linear"] = "exponential"
+
+    @model_validator(mode="after")
+    def _rises(self) -> "RangeTestSpec":
+        start, end = self.bounds
+        if start >= end:
+            given = "end_lr" if self.start_lr is None else "start_lr"
+            raise at_odds(given, f"start_lr {start:g} must be below end_lr {end:g}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """First and last learning rate of the sweep (1e-6 to 10 for SGD, 1e-7 to 1 for the Adam family)."""
+        start, end = (1e-6, 10.0) if self.optimizer.name == "sgd" else (1e-7, 1.0)
+        return self.start_lr or start, self.end_lr or end
+
+    def steps_for(self, steps_per_epoch: int) -> int:
+        """The number of optimizer steps: one epoch, but not under 100 nor over 300."""
+        return self.steps or max(100, min(steps_per_epoch, 300))
