@@ -1,0 +1,1 @@
+"""Architectures: the networks every worker can build."""

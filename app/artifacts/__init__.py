@@ -1,0 +1,1 @@
+"""Files that jobs made: where they lie and how they are sent."""

@@ -1,0 +1,1 @@
+"""Datasets: the built-in ones, uploads, and folders on the server."""

@@ -1,0 +1,54 @@
+"""Uploaded and registered datasets in the database, within the caller's transaction."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.db.tables import DatasetTable
+
+
+class DatasetRepository:
+    """Rows of datasets; built-in ones have none."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, row: DatasetTable) -> None:
+        """Store a new one; raises IntegrityError when its name was taken in the meantime."""
+        self.session.add(row)
+        self.session.flush()
+
+    def get(self, id: str) -> DatasetTable | None:
+        """One by id, or None."""
+        return self.session.get(DatasetTable, id)
+
+    def by_name(self, name: str) -> DatasetTable | None:
+        """One by name, or None."""
+        return self.session.scalars(select(DatasetTable).where(DatasetTable.name == name)).one_or_none()
+
+    def lock(self, id: str) -> DatasetTable | None:
+        """One that nobody else changes or begins to use until the transaction ends."""
+        statement = select(DatasetTable).where(DatasetTable.id == id).with_for_update()
+        return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+    def hold(self, row: DatasetTable) -> None:
+        """Keep it from being deleted until the transaction ends; others may hold it too."""
+        statement = select(DatasetTable.id).where(DatasetTable.id == row.id).with_for_update(read=True)
+        self.session.execute(statement)
+
+    def names(self) -> list[str]:
+        """Every name."""
+        return list(self.session.scalars(select(DatasetTable.name)))
+
+    def page(self, *, limit: int, before: str | None) -> list[DatasetTable]:
+        """Newest first, older than the id `before`."""
+        statement = select(DatasetTable).order_by(DatasetTable.id.desc()).limit(limit)
+        return list(self.session.scalars(statement.where(DatasetTable.id < before) if before else statement))
+
+    def oldest_validating(self) -> DatasetTable | None:
+        """The one that has waited longest to be checked, or None."""
+        statement = select(DatasetTable).where(DatasetTable.state == "validating").order_by(DatasetTable.id)
+        return self.session.scalars(statement.limit(1)).one_or_none()
+
+    def delete(self, row: DatasetTable) -> None:
+        """Forget one."""
+        self.session.execute(delete(DatasetTable).where(DatasetTable.id == row.id))

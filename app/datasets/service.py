@@ -1,0 +1,168 @@
+"""What one can do with datasets. Functions that take the database are one transaction each."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_row
+from app.datasets.repository import DatasetRepository
+from app.db.session import Database
+from app.db.tables import DatasetTable
+from app.domain import catalog
+from app.domain.specs import DatasetRef
+from app.errors import Conflict, Unprocessable, did_you_mean, not_found, refused
+from app.ids import is_id
+from app.jobs.repository import JobRepository
+
+__all__ = ["DatasetFacts", "NewDataset", "add", "allowed_folder", "delete", "find", "list_datasets", "resolve"]
+
+Dataset = DatasetFacts | DatasetTable
+
+_POINTER = "#/dataset"
+
+
+def resolve(ref: DatasetRef, session: Session) -> DatasetFacts:
+    """The dataset a spec means, ready to be used; it stays until the transaction ends."""
+    facts = _facts(ref, session)
+    if facts.state not in ("available", "ready"):
+        raise _not_ready(facts)
+    if facts.kind == "built_in":
+        return replace(facts, version=ref.version)  # compared when a worker opens it, for then it comes out
+    if ref.version not in (None, facts.version):
+        detail = f"{facts.name} has the version {facts.version}, not {ref.version}."
+        hint = "Name the version it has, or leave the version out."
+        raise refused(_POINTER, code="dataset_version_mismatch", detail=detail, hint=hint)
+    return facts
+
+
+def find(session: Session, id_or_name: str) -> Dataset:
+    """A dataset that must exist, by id or by name."""
+    found = _lookup(session, id_or_name)
+    if found is None:
+        raise not_found("dataset", id_or_name)
+    return found
+
+
+def list_datasets(database: Database, *, limit: int, after: str | None) -> tuple[Sequence[Dataset], str | None]:
+    """A page and the id to go on from: first the built-in ones by name, then the others, newest first."""
+    built_in = built_in_by_id()
+    ids = list(built_in)
+    start = ids.index(after) + 1 if after in built_in else 0 if after is None else len(ids)
+    items: list[Dataset] = [built_in[id] for id in ids[start:]]
+    if len(items) <= limit:
+        before = None if after in built_in else after
+        with database.reading() as session:
+            items += DatasetRepository(session).page(limit=limit + 1 - len(items), before=before)
+    return items[:limit], items[limit - 1].id if len(items) > limit else None
+
+
+@dataclass(frozen=True)
+class NewDataset:
+    """A dataset to be: an archive that has arrived, or a folder that was allowed."""
+
+    id: str
+    name: str
+    kind: str
+    path: Path
+    upload: Path | None = None
+
+
+def add(database: Database, new: NewDataset) -> DatasetTable:
+    """Store a dataset that the keeper then checks."""
+    row = DatasetTable(
+        id=new.id,
+        name=new.name,
+        kind=new.kind,
+        state="validating",
+        path=str(new.path),
+        upload=str(new.upload) if new.upload else None,
+        created_at=datetime.now(UTC),
+    )
+    try:
+        with database.transaction() as session:
+            refuse_taken(session, new.name)
+            DatasetRepository(session).add(row)
+    except IntegrityError as error:  # somebody else took the name at this very moment
+        raise _name_taken(new.name) from error
+    return row
+
+
+def refuse_taken(session: Session, name: str) -> None:
+    """Raise unless the name is free. Built-in names are taken in any case: MNIST and mnist would be confused."""
+    built_in = {known.casefold() for known in catalog.datasets()}
+    if name.casefold() in built_in or DatasetRepository(session).by_name(name) is not None:
+        raise _name_taken(name)
+
+
+def allowed_folder(settings: Settings, path: str) -> Path:
+    """The real folder behind `path`, if the operator allows folders there to be used."""
+    roots = [Path(os.path.realpath(root)) for root in settings.dataset_roots]
+    folder = Path(os.path.realpath(path))  # Path.resolve raises for a loop of links
+    if not Path(path).is_absolute() or not any(folder.is_relative_to(root) for root in roots):
+        detail = "Folders there may not be registered." if roots else "No folder may be registered on this server."
+        hint = "The operator names the roots in SUPERCYCLE_DATASET_ROOTS; or upload the images instead."
+        raise refused("#/path", code="path_not_allowed", detail=detail, hint=hint)
+    if not _is_folder(folder):
+        detail = "There is no such folder on the server, or none that the service can open."
+        raise refused("#/path", code="path_not_found", detail=detail, hint="Check the path on the server.")
+    return folder
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, a folder that is closed to the service
+        return False
+
+
+def delete(database: Database, id_or_name: str) -> None:
+    """Forget a dataset that no unfinished job needs. Uploaded images go with it; a registered folder stays."""
+    with database.transaction() as session:
+        found = find(session, id_or_name)
+        if isinstance(found, DatasetFacts):
+            raise Conflict("built_in", f"{found.name} is built in and cannot be deleted.", "Nothing needs to be done.")
+        datasets = DatasetRepository(session)
+        row = datasets.lock(found.id) or found
+        if JobRepository(session).uses_dataset(row.id):
+            detail = f"A job that has not ended needs {row.name}."
+            raise Conflict("dataset_in_use", detail, "Cancel the job or wait for its end, then delete.")
+        datasets.delete(row)
+    if row.kind == "uploaded":
+        shutil.rmtree(row.path, ignore_errors=True)  # it is there only once the check has passed
+    if row.upload:
+        Path(row.upload).unlink(missing_ok=True)
+
+
+def _lookup(session: Session, id_or_name: str) -> Dataset | None:
+    if is_id(id_or_name, "ds"):
+        return built_in_by_id().get(id_or_name) or DatasetRepository(session).get(id_or_name)
+    return built_in_by_name(id_or_name) or DatasetRepository(session).by_name(id_or_name)
+
+
+def _facts(ref: DatasetRef, session: Session) -> DatasetFacts:
+    found = _lookup(session, ref.label)
+    if found is None:
+        known = [*catalog.datasets(), *DatasetRepository(session).names()]
+        detail = f"There is no dataset {ref.label!r}{did_you_mean(ref.label, known)}"
+        raise refused(_POINTER, code="unknown_dataset", detail=detail, hint="See GET /v1/datasets for what there is.")
+    if isinstance(found, DatasetFacts):
+        return found
+    DatasetRepository(session).hold(found)
+    return of_row(found)
+
+
+def _not_ready(facts: DatasetFacts) -> Unprocessable:
+    hints = {"validating": "Wait until its state is ready; GET /v1/datasets/{id} shows it."}
+    hint = hints.get(facts.state, "See the report at GET /v1/datasets/{id}, correct the images and add them again.")
+    return refused(_POINTER, code="dataset_not_ready", detail=f"{facts.name} is {facts.state}.", hint=hint)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict("name_taken", f"There is a dataset {name!r} already.", "Choose another name, or delete that one.")

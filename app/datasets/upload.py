@@ -1,0 +1,172 @@
+"""Receives an upload: a multipart body straight to disk, never whole in memory and never looked into."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+from typing import IO
+
+from anyio import CancelScope
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from app.errors import StorageFull, TooLarge, Unprocessable
+
+_FIELDS = 10
+_FIELD_BYTES = 10_000
+_FRAME_BYTES = 100_000  #: what boundaries, headers and fields may add to the file
+_WRITE_BYTES = 1 << 20
+
+
+@asynccontextmanager
+async def received(request: Request, target: Path, *, max_bytes: int) -> AsyncIterator[dict[str, str]]:
+    """The fields of a multipart body, with its `file` synced at `target`; removed again if the block raises."""
+    try:
+        yield await _receive(request, target, max_bytes)
+    except BaseException:
+        with CancelScope(shield=True):  # also when the server stops
+            await run_in_threadpool(target.unlink, missing_ok=True)
+        raise
+
+
+async def read_limited(request: Request, *, max_bytes: int) -> bytes:
+    """A small body; raises TooLarge instead of reading on."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(body)
+
+
+@dataclass
+class _Form:
+    """Gathers what the parser finds. Bytes of the file wait in `pending` until somebody writes them."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    pending: bytearray = field(default_factory=bytearray)
+    has_file: bool = False
+    ended: bool = False
+    _name: str = ""
+    _header: bytearray = field(default_factory=bytearray)
+    _headers: dict[str, str] = field(default_factory=dict)
+    _header_name: str = ""
+    _value: bytearray = field(default_factory=bytearray)
+
+    def parser(self, boundary: bytes) -> MultipartParser:
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._end_headers,
+                "on_part_data": self._take,
+                "on_part_end": self._end_part,
+                "on_end": self._end,
+            },
+        )
+
+    def _begin(self) -> None:
+        self._headers = {}
+
+    def _end_header(self) -> None:
+        self._headers[self._header.decode("latin-1").lower()] = self._value.decode("latin-1")
+        self._header.clear()
+        self._value.clear()
+
+    def _end_headers(self) -> None:
+        _, options = parse_options_header(self._headers.get("content-disposition", ""))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._name == "file":
+            if self.has_file:
+                raise _malformed("there is more than one part named 'file'")
+            self.has_file = True
+
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        into = self.pending if self._name == "file" else self._value
+        into.extend(data[start:end])
+        if len(self._value) > _FIELD_BYTES:
+            raise _malformed(f"the field {self._name[:50]!r} is too long")
+
+    def _end_part(self) -> None:
+        if self._name != "file":
+            self.fields[self._name] = self._value.decode("utf-8", "replace")
+            self._value.clear()
+        if len(self.fields) > _FIELDS:
+            raise _malformed("it has too many fields")
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+async def _receive(request: Request, target: Path, max_bytes: int) -> dict[str, str]:
+    if int(request.headers.get("content-length") or 0) > max_bytes + _FRAME_BYTES:
+        raise _too_large(max_bytes)
+    form = _Form()
+    parser = form.parser(_boundary(request))
+    try:
+        with await run_in_threadpool(target.open, "wb") as file:
+            await _copy(request, parser, form, file=file, max_bytes=max_bytes)
+    except MultipartParseError as error:
+        raise _malformed(str(error)) from error
+    except ClientDisconnect as error:
+        detail = "The upload was cut off before its end."
+        raise Unprocessable("upload_cut_off", detail, "Send it again; nothing of it was kept.") from error
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            raise
+        detail = "The server has no room for this upload; nothing of it was kept."
+        raise StorageFull("storage_full", detail, "Delete data sets or models that are not needed.") from error
+    if not form.ended:
+        raise _malformed("it ends before its last boundary")
+    if not form.has_file:
+        missing = {"type": "missing", "loc": ("body", "file"), "msg": "Field required"}
+        raise RequestValidationError([missing], body=form.fields)
+    return form.fields
+
+
+async def _copy(request: Request, parser: MultipartParser, form: _Form, *, file: IO[bytes], max_bytes: int) -> None:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes + _FRAME_BYTES:
+            raise _too_large(max_bytes)
+        parser.write(chunk)
+        if len(form.pending) >= _WRITE_BYTES:
+            await run_in_threadpool(_write, file, form.pending)
+    await run_in_threadpool(_finish, file, form.pending)
+
+
+def _write(file: IO[bytes], pending: bytearray) -> None:
+    file.write(pending)
+    pending.clear()
+
+
+def _finish(file: IO[bytes], pending: bytearray) -> None:
+    _write(file, pending)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _boundary(request: Request) -> bytes:
+    _, options = parse_options_header(request.headers["content-type"])
+    if not (boundary := options.get(b"boundary")):
+        raise _malformed("its content type names no boundary")
+    return boundary
+
+
+def _malformed(reason: str) -> Unprocessable:
+    hint = "Send the parts 'name' and 'file', e.g. with curl -F name=pets -F file=@pets.zip."
+    return Unprocessable("malformed_multipart", f"The multipart body cannot be read: {reason[:200]}.", hint)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge("body_too_large", f"At most {max_bytes:,} bytes are taken.", "Send less.")

@@ -1,0 +1,23 @@
+"""Every table, one file each; importing this package makes the metadata whole."""
+
+from app.db.tables.artifact import ArtifactTable
+from app.db.tables.base import Base
+from app.db.tables.dataset import DatasetTable
+from app.db.tables.job import JobTable, JobTagTable
+from app.db.tables.job_event import JobEventTable
+from app.db.tables.keeper import KeeperTable
+from app.db.tables.model import ModelFileTable, ModelTable
+from app.db.tables.worker import WorkerTable
+
+__all__ = [
+    "ArtifactTable",
+    "Base",
+    "DatasetTable",
+    "JobEventTable",
+    "JobTable",
+    "JobTagTable",
+    "KeeperTable",
+    "ModelFileTable",
+    "ModelTable",
+    "WorkerTable",
+]

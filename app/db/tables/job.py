@@ -1,0 +1,61 @@
+"""Jobs: the queue of record. A message to a worker is only a hint that a row here waits."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.tables.base import Base
+
+
+class JobTable(Base):
+    """One job, from submission to its end."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str]
+    phase: Mapped[str | None]
+    spec: Mapped[dict[str, Any]]
+    resolved: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    parent_id: Mapped[str | None] = mapped_column(index=True)
+    source_id: Mapped[str | None]
+    dataset_id: Mapped[str]
+    model_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=1)  #: grows with every change; the ETag
+    last_seq: Mapped[int] = mapped_column(default=0)  #: of the newest row in job_events
+    # The lease: who works on it, under which fence, until when unless renewed.
+    fence: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)  #: claims, for whatever reason the last one ended
+    crashes: Mapped[int] = mapped_column(default=0)  #: since the last new checkpoint
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    not_before: Mapped[datetime | None]  #: backoff after a crash
+    checkpoint: Mapped[dict[str, Any] | None]
+    # Hints sent to the broker for this row, so that the sweeper repeats them with backoff.
+    hints: Mapped[int] = mapped_column(default=0)
+    hinted_at: Mapped[datetime | None]
+
+    tags: Mapped[list["JobTagTable"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+    __table_args__ = (Index(None, "state", "priority", "id"),)
+
+
+class JobTagTable(Base):
+    """A tag of a job, for finding it again."""
+
+    __tablename__ = "job_tags"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(primary_key=True, index=True)

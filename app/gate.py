@@ -1,0 +1,98 @@
+"""What every request passes before any endpoint: a request id, the right host and origin, safe headers."""
+
+import re
+
+import uuid_utils
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import Forbidden, ServiceError, TooLarge, Unprocessable
+from app.network import is_loopback_host
+from app.problems import MEDIA_TYPE
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Gate:
+    """ASGI middleware around all others.
+
+    With `loopback_only` no key guards the service, so what a browser sends on behalf of a web page elsewhere is
+    refused: a foreign Host (DNS rebinding), and a change that comes from a foreign origin (a form needs no preflight).
+    """
+
+    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
+        self.app = app
+        self.loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers.get("x-request-id", ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                response = MutableHeaders(scope=message)
+                response["X-Request-ID"] = request_id
+                response["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await _answer(refusal, request_id)(scope, receive, send_with_headers)
+            return
+        await self.app(scope, receive, _Sender(scope, receive, send_with_headers, request_id))
+
+    def _refusal(self, scope: Scope, headers: Headers) -> ServiceError | None:
+        host = headers.get("host", "")
+        if self.loopback_only and not is_loopback_host(host):
+            detail = f"Without an API key this service answers to loopback names only, not to {host[:100]!r}."
+            hint = "Use http://127.0.0.1, or set SUPERCYCLE_API_KEY on the server."
+            return Forbidden("host_not_allowed", detail, hint)
+        if self.loopback_only and scope["method"] not in _SAFE_METHODS and _is_from_elsewhere(headers):
+            detail = "Without an API key this service takes no changes from web pages of other hosts."
+            hint = "Send it from a program or from a page on this machine, or set SUPERCYCLE_API_KEY on the server."
+            return Forbidden("origin_not_allowed", detail, hint)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # PostgreSQL cannot even look for it
+            return Unprocessable("invalid_value", "The address contains a NUL character.", "Leave it out.")
+        return None
+
+
+class _Sender:
+    """Passes an answer on; the framework's own for a body that is too large, a bare text, becomes a problem."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self._replaced = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 413:
+            self._replaced = MutableHeaders(scope=message)["content-type"] != MEDIA_TYPE
+            if self._replaced:
+                error = TooLarge("body_too_large", "The body is larger than this endpoint takes.", "Send less.")
+                await _answer(error, self._request_id)(self._scope, self._receive, self._send)
+        if not self._replaced:
+            await self._send(message)
+
+
+def _is_from_elsewhere(headers: Headers) -> bool:
+    """Whether a browser says so; programs send neither header. The origin of a sandboxed page is `null`."""
+    origin = headers.get("origin")
+    is_foreign = origin is not None and not is_loopback_host(origin.partition("://")[2])
+    return is_foreign or headers.get("sec-fetch-site") == "cross-site"
+
+
+def _request_id(offered: str) -> str:
+    return offered if _REQUEST_ID.fullmatch(offered) else f"req_{uuid_utils.uuid7().hex}"
+
+
+def _answer(error: ServiceError, request_id: str) -> JSONResponse:
+    return JSONResponse(error.problem(request_id), error.status, media_type=MEDIA_TYPE)

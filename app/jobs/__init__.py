@@ -1,0 +1,1 @@
+"""Jobs: submit them, follow them, stop them."""

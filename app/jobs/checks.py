@@ -1,0 +1,88 @@
+"""What a spec must satisfy beyond its own form: the facts of its dataset and its architecture."""
+
+from collections.abc import Iterator
+
+from app.datasets.service import DatasetFacts
+from app.domain.catalog import ArchitectureFact, architectures, describe_misfit
+from app.domain.specs import Augmentation, RangeTestSpec, TrainingSpec
+from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
+
+Spec = RangeTestSpec | TrainingSpec
+
+
+def check(spec: Spec, dataset: DatasetFacts) -> None:
+    """Raise one problem with everything that is wrong with this spec on this dataset."""
+    errors = list(_architecture(spec)) + list(_data(spec, dataset))
+    if errors:
+        summary = "; ".join(error.detail for error in errors)
+        raise Unprocessable(errors[0].code, summary, _HINTS[errors[0].code], errors)
+
+
+_HINTS = {
+    "unknown_architecture": "See GET /v1/architectures for the names there are.",
+    "unknown_architecture_option": "See the architecture's options at GET /v1/architectures.",
+    "out_of_range": "See the architecture's options at GET /v1/architectures.",
+    "wrong_type": "See the architecture's options at GET /v1/architectures.",
+    "image_size_unfit": "Change image_size, or leave it out to have it fit.",
+    "unknown_weights": "See the architecture's weights at GET /v1/architectures, or set pretrained to false.",
+    "batch_too_large": "Lower batch_size, or hold out less for validation.",
+    "no_test_split": "Give validation as a share of the training images, e.g. 0.1.",
+    "validation_too_small": "Raise validation, so that at least one image is held out.",
+    "crop_too_large": "Lower augmentation.crop below the side of the images.",
+}
+
+
+def _architecture(spec: Spec) -> Iterator[FieldError]:
+    name = spec.architecture.name
+    fact = architectures().get(name)
+    if fact is None:
+        detail = f"There is no architecture {name!r}{did_you_mean(name, architectures())}"
+        yield FieldError(detail, "unknown_architecture", pointer="#/architecture")
+        return
+    yield from _options(spec, fact)
+    yield from _weights(spec, fact)
+    if spec.image_size is not None and (misfit := describe_misfit(spec.image_size, fact)):
+        yield FieldError(misfit, "image_size_unfit", pointer="#/image_size")
+
+
+def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
+    for option, value in spec.architecture.options.items():
+        pointer = json_pointer("architecture", option)
+        known = fact.options.get(option)
+        if known is None:
+            offer = f"{did_you_mean(option, fact.options)} It has: {', '.join(fact.options) or 'none'}"
+            detail = f"{fact.name} has no option {option!r}{offer}"
+            yield FieldError(detail, "unknown_architecture_option", pointer=pointer)
+        elif type(value) is not int or not known.min <= value <= known.max:
+            detail = f"{option} must be a whole number from {known.min} to {known.max}"
+            code = "out_of_range" if type(value) is int else "wrong_type"
+            yield FieldError(detail, code, pointer=pointer)
+
+
+def _weights(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
+    if spec.pretrained is False or (spec.pretrained is True and fact.weights) or spec.pretrained in fact.weights:
+        return
+    offer = ", ".join(fact.weights) or "none"
+    detail = f"{fact.name} has no such published weights; there are: {offer}"
+    yield FieldError(detail, "unknown_weights", pointer="#/pretrained")
+
+
+def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
+    images = dataset.counts["train"]
+    if spec.validation == "test":
+        if not dataset.counts.get("test"):
+            yield FieldError(f"{dataset.name} has no test split", "no_test_split", pointer="#/validation")
+    else:
+        share = spec.validation or dataset.validation
+        held_out = round(images * share)
+        if held_out < 1:
+            detail = f"{share:g} of {images} images is none"
+            yield FieldError(detail, "validation_too_small", pointer="#/validation")
+        images -= held_out
+    if spec.batch_size > images:
+        detail = f"A batch of {spec.batch_size} is larger than the {images} training images of {dataset.name}"
+        yield FieldError(detail, "batch_too_large", pointer="#/batch_size")
+    side = spec.image_size or dataset.image_size
+    if isinstance(spec.augmentation, Augmentation) and spec.augmentation.crop >= side:
+        detail = f"A crop by {spec.augmentation.crop} px does not fit images of {side} px"
+        yield FieldError(detail, "crop_too_large", pointer="#/augmentation/crop")

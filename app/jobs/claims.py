@@ -1,0 +1,153 @@
+"""Jobs in the database, as a worker holds them: claim, renew, write under the fence, finish.
+
+Liveness is a lease, safety is the fence: every commit here checks that the job is still ours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.db.tables import JobTable
+from app.db.types import database_in, database_now, now_seconds
+from app.domain.lifecycle import LIVE, JobState, after_loss
+from app.jobs.repository import JobRepository, NewEvent
+
+BACKOFF = [timedelta(seconds=seconds) for seconds in (0.5, 5, 30)]  #: after the first, second, … crash
+
+
+class LeaseLost(Exception):
+    """The job is not ours any more: stop at once and write nothing."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write about a job, as long as its row still carries this fence."""
+
+    job_id: str
+    fence: int
+
+
+class Claims:
+    """What a worker may do to jobs, within the caller's transaction."""
+
+    def __init__(self, session: Session, *, lease: timedelta) -> None:
+        self.session = session
+        self.jobs = JobRepository(session)
+        self._lease = lease
+
+    def claim(self, worker: str) -> JobTable | None:
+        """Take the best queued job, or return None.
+
+        One UPDATE, so a message delivered twice trains once.
+        """
+        best = (
+            select(JobTable.id)
+            .where(JobTable.state == JobState.QUEUED)
+            .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
+            .order_by(JobTable.priority.desc(), JobTable.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        statement = (
+            update(JobTable)
+            .where(JobTable.id == best, JobTable.state == JobState.QUEUED)
+            .values(
+                state=JobState.RUNNING,
+                fence=JobTable.fence + 1,
+                attempts=JobTable.attempts + 1,
+                worker=worker,
+                lease_until=database_in(self._lease),
+                hints=0,
+            )
+            .returning(JobTable)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        job = self.session.scalars(statement).one_or_none()
+        if job is not None:
+            job.started_at = job.started_at or datetime.now(UTC)
+            self.jobs.append(job, [NewEvent("state", {"state": JobState.RUNNING, "previous": JobState.QUEUED})])
+        return job
+
+    def held(self, lease: Lease) -> JobTable:
+        """The job under this lease, locked; raises LeaseLost when it is not ours any more."""
+        job = self.jobs.lock(lease.job_id)
+        if job is None or job.fence != lease.fence or job.state not in LIVE:
+            raise LeaseLost(lease.job_id)
+        return job
+
+    def renew(self, lease: Lease) -> JobState:
+        """Heartbeat: keep the job for another lease, and learn whether it is to be cancelled."""
+        values = {"lease_until": database_in(self._lease)}
+        renewed = update(JobTable).where(*_mine(lease)).values(values).returning(JobTable.state)
+        return _state(lease, self.session.scalar(renewed.execution_options(synchronize_session=False)))
+
+    def look(self, lease: Lease) -> JobState:
+        """The state of a held job, without renewing anything."""
+        return _state(lease, self.session.scalar(select(JobTable.state).where(*_mine(lease))))
+
+    def write(self, lease: Lease, events: list[NewEvent], *, change: Callable[[JobTable], None]) -> JobState:
+        """Add to the history and to the row under the fence; a heartbeat as well."""
+        job = self.held(lease)
+        change(job)
+        self.jobs.append(job, events)
+        self.session.flush()
+        return self.renew(lease)
+
+    def finish(self, lease: Lease, to: JobState, *, error: dict[str, Any] | None = None) -> JobTable:
+        """End the job. One that was to be cancelled ends as cancelled, whatever it had reached."""
+        job = self.held(lease)
+        if job.state == JobState.CANCELLING:
+            to, error = JobState.CANCELLED, None
+        self.jobs.move(job, to, error=error)
+        return job
+
+    def give_back(self, lease: Lease) -> None:
+        """Back into the queue without blame: the worker stops, another goes on from the checkpoint."""
+        job = self.held(lease)
+        self.jobs.move(job, after_loss(JobState(job.state)))
+        job.worker = None
+
+    def lose(self, lease: Lease, *, error: dict[str, Any]) -> JobState:
+        """The attempt broke off: try again after a pause, or fail once it has happened too often."""
+        return self._lost(self.held(lease), error)
+
+    def lost_leases(self) -> list[Lease]:
+        """Jobs whose lease ran out by the database's clock."""
+        columns = select(JobTable.id, JobTable.fence)
+        rows = self.session.execute(columns.where(JobTable.state.in_(LIVE), JobTable.lease_until < database_now()))
+        return [Lease(id, fence) for id, fence in rows]
+
+    def reclaim(self, lease: Lease, *, error: dict[str, Any]) -> JobState:
+        """Take a job from a worker that fell silent, unless it spoke up since."""
+        job = self.held(lease)
+        if job.lease_until is None or job.lease_until.timestamp() >= now_seconds(self.session):
+            raise LeaseLost(lease.job_id)
+        return self._lost(job, error)
+
+    def _lost(self, job: JobTable, error: dict[str, Any]) -> JobState:
+        job.crashes += 1
+        to = after_loss(JobState(job.state))
+        if to is JobState.QUEUED and job.crashes >= job.max_attempts:
+            to = JobState.FAILED
+        self.jobs.move(job, to, error=error if to is JobState.FAILED else None)
+        if to is JobState.QUEUED:
+            self.jobs.append(job, [NewEvent("log", {"level": "warning", "message": error["detail"]})])
+            pause = BACKOFF[min(job.crashes, len(BACKOFF)) - 1]
+            job.not_before = datetime.fromtimestamp(now_seconds(self.session), UTC) + pause
+            job.worker = None
+        return to
+
+
+def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return JobTable.id == lease.job_id, JobTable.fence == lease.fence, JobTable.state.in_(LIVE)
+
+
+def _state(lease: Lease, found: str | None) -> JobState:
+    if found is None:
+        raise LeaseLost(lease.job_id)
+    return JobState(found)

@@ -1,0 +1,131 @@
+"""What a job has done so far, over HTTP: events, metrics, logs, artifacts, plots."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse
+
+from app.db.tables import ArtifactTable
+from app.domain.lifecycle import JobState
+from app.errors import Conflict, FieldError, NotFound, Unprocessable
+from app.http import StoredFile, accepts, send_file
+from app.jobs import service
+from app.jobs.logs import render
+from app.jobs.metrics import as_csv, check_series, collect
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import ArtifactOut, ArtifactPage, EventOut, EventPage, Metrics
+from app.jobs.stream import server_sent_events
+from app.state import Parts, State
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
+
+LARGEST_SEQ = 2**31 - 1  #: PostgreSQL's integer
+
+Series = Annotated[list[str] | None, Query(description="Columns to send; all without it.")]
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The file; `Range` is honoured."}
+}
+
+
+@router.get("/events", response_model=EventPage, responses={200: {"content": {"text/event-stream": {}}}})
+async def list_events(
+    job_id: str,
+    parts: Parts,
+    request: Request,
+    after: Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="Only events with a larger seq.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> EventPage | Response:
+    """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job."""
+    if accepts(request, "text/event-stream"):
+        return _stream(job_id, parts, after=_seq(last_event_id, after))
+    with parts.database.reading() as session:
+        service.find(session, job_id)
+        items = [EventOut.of(row) for row in JobRepository(session).events(job_id, after=after, limit=limit)]
+    return EventPage(items=items, last_seq=items[-1].seq if items else after)
+
+
+def _stream(job_id: str, parts: State, *, after: int) -> Response:
+    with parts.database.reading() as session:
+        job = service.find(session, job_id)
+    if JobState(job.state).ended and after >= job.last_seq:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)  # tells an EventSource not to come back
+    events = server_sent_events(parts.database, parts.watcher, job_id, after=after)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, headers=headers, media_type=EventSourceResponse.media_type)
+
+
+def _seq(last_event_id: str | None, after: int) -> int:
+    if last_event_id is None:
+        return after
+    if not last_event_id.isdecimal() or len(last_event_id) > 10 or int(last_event_id) > LARGEST_SEQ:
+        detail = "Last-Event-ID must be the seq of an event."
+        error = FieldError(detail, "invalid_value", parameter="Last-Event-ID")
+        raise Unprocessable("invalid_value", detail, "Send the id of the last event you received.", [error])
+    return int(last_event_id)
+
+
+@router.get("/metrics", response_model=Metrics, responses={200: {"content": {"text/csv": {}}}})
+def get_metrics(
+    job_id: str,
+    parts: Parts,
+    request: Request,
+    phase: Literal["range_test", "training"] | None = None,
+    series: Series = None,
+    max_points: Annotated[int, Query(ge=2, le=100_000)] = 1000,
+) -> Metrics | Response:
+    """Per-step and per-epoch columns. With `Accept: text/csv` the steps, or with `series` of epochs those."""
+    with parts.database.reading() as session:
+        job = service.find(session, job_id)
+        wanted: Literal["range_test", "training"] = phase or ("range_test" if job.kind == "range_test" else "training")
+        check_series(series or [], wanted)
+        events = JobRepository(session).events(job_id, types=["steps", "epoch"])
+    metrics = collect(events, wanted, series=series or [], max_points=max_points)
+    if accepts(request, "text/csv"):
+        only_epochs = series and all(name in metrics.epochs for name in series)
+        return PlainTextResponse(as_csv(metrics.epochs if only_epochs else metrics.steps), media_type="text/csv")
+    return metrics
+
+
+@router.get("/logs", response_class=PlainTextResponse)
+def get_logs(job_id: str, parts: Parts) -> str:
+    """What happened, a line each; kept for failed jobs."""
+    with parts.database.reading() as session:
+        service.find(session, job_id)
+        types = ["state", "phase", "epoch", "checkpoint", "warning", "log", "rewind"]
+        return render(JobRepository(session).events(job_id, types=types))
+
+
+@router.get("/artifacts")
+def list_artifacts(job_id: str, parts: Parts) -> ArtifactPage:
+    """The files the job made, other than its model."""
+    with parts.database.reading() as session:
+        service.find(session, job_id)
+        return ArtifactPage(items=[ArtifactOut.of(row) for row in service.artifacts(session, job_id)])
+
+
+@router.get("/artifacts/{name}", response_class=Response, responses=FILE)
+def get_artifact(job_id: str, name: str, parts: Parts, request: Request) -> Response:
+    """One file."""
+    return _send(job_id, name, parts, request, kind="artifact")
+
+
+@router.get("/plots/{name}", response_class=Response, responses=FILE)
+def get_plot(job_id: str, name: str, parts: Parts, request: Request) -> Response:
+    """A picture, e.g. `range_test.png`, `learning_rate.svg`, `loss.png`, `accuracy.png`."""
+    return _send(job_id, name, parts, request, kind="plot")
+
+
+def _send(job_id: str, name: str, parts: State, request: Request, *, kind: str) -> Response:
+    with parts.database.reading() as session:
+        job = service.find(session, job_id)
+        row = session.get(ArtifactTable, (job_id, name))
+    if row is not None:
+        return send_file(request, parts.store, StoredFile(name, row.key, row.size, row.sha256, row.media_type))
+    if not JobState(job.state).ended:
+        detail = f"The job is {job.state} and has no {kind} {name!r} yet."
+        raise Conflict("not_ready", detail, "Ask again later, or follow the job's events.", retry_after_seconds=2)
+    raise NotFound(
+        f"unknown_{kind}", f"The job has no {kind} {name!r}.", f"GET /v1/jobs/{job_id}/artifacts lists them."
+    )

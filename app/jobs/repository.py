@@ -1,0 +1,143 @@
+"""Jobs in the database, as the service reads and changes them. Claims and leases are in app.jobs.claims."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, insert, select, update
+from sqlalchemy.orm import Session, defer
+
+from app.db.tables import JobEventTable, JobTable, JobTagTable
+from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that is not in the history yet."""
+
+    type: str
+    data: dict[str, Any]
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list; empty lists do not restrict."""
+
+    kinds: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    parent_id: str | None = None
+
+
+class JobRepository:
+    """Jobs and their history, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, job: JobTable) -> None:
+        """Put a new job into the queue; its history begins with that."""
+        self.session.add(job)
+        self.session.flush()
+        self.append(job, [NewEvent("state", {"state": job.state, "previous": None}, job.created_at)])
+
+    def get(self, id: str) -> JobTable | None:
+        """A job, or None."""
+        return self.session.get(JobTable, id)
+
+    def lock(self, id: str) -> JobTable | None:
+        """A job that nobody else changes until the transaction ends."""
+        statement = select(JobTable).where(JobTable.id == id).with_for_update(of=JobTable)
+        return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+    def page(self, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
+        """Jobs, newest first, older than the id `before`; without their specs and results."""
+        statement = self._restricted(select(JobTable), wanted)
+        if before is not None:
+            statement = statement.where(JobTable.id < before)
+        heavy = (defer(JobTable.spec), defer(JobTable.resolved), defer(JobTable.result))
+        return list(self.session.scalars(statement.order_by(JobTable.id.desc()).limit(limit).options(*heavy)))
+
+    def _restricted(self, statement: Select[tuple[JobTable]], wanted: JobFilter) -> Select[tuple[JobTable]]:
+        statement = statement.where(JobTable.parent_id == wanted.parent_id)  # children only with their parent
+        if wanted.kinds:
+            statement = statement.where(JobTable.kind.in_(wanted.kinds))
+        if wanted.states:
+            statement = statement.where(JobTable.state.in_(wanted.states))
+        for tag in wanted.tags:
+            statement = statement.where(exists().where(JobTagTable.job_id == JobTable.id, JobTagTable.tag == tag))
+        return statement
+
+    def move(self, job: JobTable, to: JobState, *, error: dict[str, Any] | None = None) -> None:
+        """Change a locked job's state and write it into the history."""
+        previous = JobState(job.state)
+        check_move(previous, to)
+        job.state = to
+        if to in ENDED:
+            job.finished_at = datetime.now(UTC)
+            job.error = error
+            whole = {"fraction": 1.0} if to is JobState.SUCCEEDED else {}
+            job.progress = job.progress | {"eta_seconds": None} | whole
+        if to not in LIVE:
+            job.lease_until = job.phase = None
+        data = {"state": to.value, "previous": previous.value} | ({"error": error} if error else {})
+        self.append(job, [NewEvent("state", data)])
+
+    def append(self, job: JobTable, events: list[NewEvent]) -> None:
+        """Write events into a locked job's history. The row's own counter numbers them without gaps."""
+        job.revision += 1
+        if not events:
+            return
+        first = job.last_seq + 1
+        job.last_seq += len(events)
+        rows = [
+            {
+                "job_id": job.id,
+                "seq": seq,
+                "type": event.type,
+                "time": event.time,
+                "attempt": job.attempts,
+                "data": event.data,
+            }
+            for seq, event in enumerate(events, first)
+        ]
+        self.session.execute(insert(JobEventTable), rows)
+
+    def events(
+        self, job_id: str, *, after: int = 0, limit: int | None = None, types: list[str] | None = None
+    ) -> list[JobEventTable]:
+        """The history after `after`, oldest first."""
+        statement = select(JobEventTable).where(JobEventTable.job_id == job_id, JobEventTable.seq > after)
+        if types:
+            statement = statement.where(JobEventTable.type.in_(types))
+        return list(self.session.scalars(statement.order_by(JobEventTable.seq).limit(limit)))
+
+    def heads(self, ids: list[str]) -> dict[str, tuple[int, int, str]]:
+        """Revision, newest seq and state of several jobs: what a listener needs to know whether to read on."""
+        columns = select(JobTable.id, JobTable.revision, JobTable.last_seq, JobTable.state)
+        rows = self.session.execute(columns.where(JobTable.id.in_(ids)))
+        return {id: (revision, seq, state) for id, revision, seq, state in rows}
+
+    def delete(self, job: JobTable) -> None:
+        """Remove a job with its history; its model stays."""
+        self.session.execute(delete(JobTable).where(JobTable.id == job.id))
+
+    def forget_model(self, job_id: str, model_id: str) -> None:
+        """Let a job, if it is still there, no longer name a model that is to be deleted."""
+        statement = update(JobTable).where(JobTable.id == job_id, JobTable.model_id == model_id)
+        self.session.execute(statement.values(model_id=None, revision=JobTable.revision + 1))
+
+    def count_by_kind_and_state(self) -> list[tuple[str, str, int]]:
+        """How many jobs there are of each kind in each state."""
+        statement = select(JobTable.kind, JobTable.state, func.count()).group_by(JobTable.kind, JobTable.state)
+        return [(kind, state, count) for kind, state, count in self.session.execute(statement)]
+
+    def oldest_queued(self) -> datetime | None:
+        """Since when the job that waits longest has waited."""
+        return self.session.scalar(select(func.min(JobTable.created_at)).where(JobTable.state == JobState.QUEUED))
+
+    def uses_dataset(self, dataset_id: str) -> bool:
+        """Whether a job that has not ended needs this dataset."""
+        unfinished = JobTable.state.not_in([state.value for state in ENDED])
+        return bool(self.session.scalar(select(exists().where(JobTable.dataset_id == dataset_id, unfinished))))

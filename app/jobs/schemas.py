@@ -1,0 +1,187 @@
+"""Jobs on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.db.tables import ArtifactTable, JobEventTable, JobTable
+from app.domain.lifecycle import JobState
+from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs.fields import NO_NUL, Name, whole_number
+
+Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
+
+
+class Envelope(BaseModel):
+    """What stands beside the spec in the same body: how to run it, not what."""
+
+    name: Name | None = None
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    priority: Annotated[int, Field(ge=-100, le=100), BeforeValidator(whole_number)] = Field(
+        0, description="Higher is claimed first."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole_number)] = Field(
+        3, description="Crashes without a new checkpoint between them before the job fails."
+    )
+
+
+class RangeTestSubmission(RangeTestSpec, Envelope):
+    """A range test to run."""
+
+
+class TrainingSubmission(TrainingSpec, Envelope):
+    """A training to run."""
+
+
+JobSubmission = Annotated[RangeTestSubmission | TrainingSubmission, Field(discriminator="kind")]
+
+
+def spec_of(submission: RangeTestSubmission | TrainingSubmission) -> RangeTestSpec | TrainingSpec:
+    """The spec alone, without its envelope."""
+    return parse_spec(submission.model_dump(exclude=set(Envelope.model_fields)))
+
+
+class Out(BaseModel):
+    """A wire format: reads attributes of rows."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Progress(Out):
+    """How far the present phase has come."""
+
+    step: int = 0
+    steps: int | None = None
+    epoch: int = 0
+    epochs: int | None = None
+    fraction: float = 0.0
+    eta_seconds: float | None = None
+
+
+class JobHead(Out):
+    """A job as lists show it."""
+
+    id: str
+    kind: str
+    name: str | None
+    tags: list[str]
+    priority: int
+    state: JobState
+    phase: str | None
+    progress: Progress
+    error: dict[str, Any] | None
+    parent_id: str | None
+    source_id: str | None
+    model_id: str | None
+    attempts: int
+    worker: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: dict[str, Any]
+
+    @classmethod
+    def of(cls, job: JobTable) -> "JobHead":
+        """From its row."""
+        return cls(**_head(job), links=_links(job, plots=None))
+
+
+class JobOut(JobHead):
+    """A whole job."""
+
+    spec: dict[str, Any]
+    resolved: dict[str, Any]
+    result: dict[str, Any] | None
+
+    @classmethod
+    def whole(cls, job: JobTable, *, plots: list[str]) -> "JobOut":
+        """From its row and the names of its plots, e.g. `loss.png`."""
+        body = {"spec": job.spec, "resolved": job.resolved, "result": job.result}
+        return cls(**_head(job), **body, links=_links(job, plots=plots))
+
+
+def _head(job: JobTable) -> dict[str, Any]:
+    names = JobHead.model_fields.keys() - {"links", "tags", "progress"}
+    tags = sorted(tag.tag for tag in job.tags)
+    return {name: getattr(job, name) for name in names} | {"tags": tags, "progress": Progress(**job.progress)}
+
+
+def _links(job: JobTable, *, plots: list[str] | None) -> dict[str, Any]:
+    itself = f"/v1/jobs/{job.id}"
+    links: dict[str, Any] = {
+        "self": itself,
+        "events": f"{itself}/events",
+        "metrics": f"{itself}/metrics",
+        "artifacts": f"{itself}/artifacts",
+        "logs": f"{itself}/logs",
+        "model": f"/v1/models/{job.model_id}" if job.model_id else None,
+    }
+    if plots is not None:
+        links["plots"] = {
+            name.removesuffix(".png"): f"{itself}/plots/{name}" for name in plots if name.endswith(".png")
+        }
+    return links
+
+
+class JobPage(Out):
+    """A page of jobs, newest first."""
+
+    items: list[JobHead]
+    next_cursor: str | None
+
+
+class EventOut(Out):
+    """One event of a job's history."""
+
+    seq: int
+    type: str
+    time: datetime
+    attempt: int
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: JobEventTable) -> "EventOut":
+        """From its row."""
+        return cls.model_validate(row)
+
+
+class EventPage(Out):
+    """A page of events, oldest first; go on with `after` = `last_seq`."""
+
+    items: list[EventOut]
+    last_seq: int
+
+
+class ArtifactOut(Out):
+    """A file a job made."""
+
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    created_at: datetime
+    href: str
+
+    @classmethod
+    def of(cls, row: ArtifactTable) -> "ArtifactOut":
+        """From its row."""
+        names = cls.model_fields.keys() - {"href"}
+        return cls(**{name: getattr(row, name) for name in names}, href=f"/v1/jobs/{row.job_id}/artifacts/{row.name}")
+
+
+class ArtifactPage(Out):
+    """The files of a job."""
+
+    items: list[ArtifactOut]
+    next_cursor: None = None
+
+
+class Metrics(Out):
+    """Columns of numbers, aligned; a number that is not finite is null."""
+
+    phase: Literal["range_test", "training"]
+    steps: dict[str, list[int | float | None]]
+    epochs: dict[str, list[int | float | None]]
+    points: int
+    total_steps: int

@@ -1,0 +1,116 @@
+"""The HTTP service: routers, error handlers, lifespan. `python -m app.main` runs it."""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp
+
+from app import problems
+from app.architectures.endpoints import router as architectures
+from app.artifacts.store import ArtifactStore
+from app.config import Settings
+from app.datasets.endpoints import router as datasets
+from app.db.session import Database
+from app.gate import Gate
+from app.health import router as health
+from app.http import refuse_unknown_parameters
+from app.jobs.endpoints import router as jobs
+from app.jobs.follow import router as follow
+from app.jobs.stream import Watcher
+from app.logs import configure_logs
+from app.models.endpoints import router as models
+from app.network import is_loopback_address
+from app.parent import follow_stdin
+from app.queue import CeleryQueue, Queue
+from app.schedules.endpoints import router as schedules
+from app.security import authenticate
+from app.state import State
+
+DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
+trainings, follow them live, and download models, curves and plots. Errors are `application/problem+json`."""
+
+
+class Service(FastAPI):
+    """FastAPI behind the gate: what the framework refuses or fails at by itself passes it too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The gate, then everything else."""
+        return Gate(super().build_middleware_stack(), loopback_only=self.state.parts.settings.api_key is None)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once, with the shape of problems."""
+        if self.openapi_schema is None:
+            problems.declare(super().openapi())
+        return super().openapi()
+
+
+def create_app(settings: Settings, *, queue: Queue | None = None) -> FastAPI:
+    """The service under these settings; tests hand in a queue of their own."""
+    app = Service(
+        title="Supercycle",
+        version=version("supercycle"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        max_body_size=settings.max_body_bytes,
+        generate_unique_id_function=_operation_id,
+    )
+    database = Database(settings.database)
+    app.state.parts = State(
+        settings=settings,
+        database=database,
+        queue=queue or CeleryQueue(settings),
+        store=ArtifactStore(settings.storage),
+        watcher=Watcher(database),
+    )
+    problems.install(app)
+    app.include_router(health)
+    # The scheme is only for the document: `authenticate` also says whether a key is needed at all.
+    scheme = HTTPBearer(auto_error=False, description="The key, where the server was given one.")
+    checks = (Depends(scheme), Depends(authenticate), Depends(refuse_unknown_parameters))
+    for router in (jobs, follow, datasets, models, architectures, schedules):
+        app.include_router(router, dependencies=[*checks], responses=problems.RESPONSES)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.parts.database.dispose()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="supercycle api", description="The HTTP service.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--follow-stdin", action="store_true", help="stop when standard input ends")
+    arguments = parser.parse_args()
+    settings = Settings()
+    if settings.api_key is None and not is_loopback_address(arguments.host):
+        parser.error(f"without SUPERCYCLE_API_KEY the service listens on loopback only, not on {arguments.host}")
+    if arguments.follow_stdin:
+        follow_stdin()
+    configure_logs("api")
+    # An open event stream would hold the shutdown for ever; listeners come back with Last-Event-ID.
+    uvicorn.run(
+        create_app(settings),
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

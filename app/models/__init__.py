@@ -1,0 +1,1 @@
+"""Models: trained weights, as a resource of their own."""

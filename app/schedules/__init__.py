@@ -1,0 +1,1 @@
+"""Schedules: look at one before training with it."""

@@ -1,0 +1,31 @@
+"""What one API process holds for all its requests, handed to endpoints instead of globals."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.artifacts.store import ArtifactStore
+from app.config import Settings
+from app.db.session import Database
+from app.jobs.stream import Watcher
+from app.queue import Queue
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of the service, made once at start."""
+
+    settings: Settings
+    database: Database
+    queue: Queue
+    store: ArtifactStore
+    watcher: Watcher
+
+
+def state_of(request: Request) -> State:
+    """The state of the app that serves this request."""
+    return cast("State", request.app.state.parts)
+
+
+Parts = Annotated[State, Depends(state_of)]

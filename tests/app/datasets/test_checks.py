@@ -1,0 +1,159 @@
+"""The keeper's check of uploads: what it says, what it survives, what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+
+from worker.keeper.imports import Importer
+
+
+def report_of(client, name="pets"):
+    dataset = client.get(f"/v1/datasets/{name}").json()
+    assert dataset["state"] == "invalid", dataset
+    return dataset["report"]
+
+
+def codes(report):
+    return [problem["code"] for problem in report["problems"]]
+
+
+def left_behind(settings):
+    return [*settings.folder("uploads").iterdir(), *settings.folder("datasets/uploaded").iterdir()]
+
+
+class TestReports:
+    @pytest.mark.parametrize(
+        ("files", "code", "path"),
+        [
+            ({"cat/a.png": b"x", "../dog.png": b"x"}, "unsafe_path", "../dog.png"),
+            ({"cat/a.png": b"x", "cat/b.zip": b"x"}, "nested_archive", "cat/b.zip"),
+            ({"readme.txt": b"x"}, "too_few_classes", None),
+        ],
+    )
+    def test_what_is_refused_is_named(self, client, upload, check_all, settings, files, code, path):
+        upload(files=files)
+        check_all()
+        problem = report_of(client)["problems"][0]
+        assert (problem["code"], problem["path"]) == (code, path)
+        assert problem["hint"]
+        assert left_behind(settings) == []
+
+    def test_every_broken_picture_is_listed(self, client, upload, images, check_all, settings):
+        broken = ["pets/train/cat/0.png", "pets/test/dog/9.png"]
+        upload(files=images | {name: images[name][:40] for name in broken})
+        check_all()
+        report = report_of(client)
+        assert sorted(problem["path"] for problem in report["problems"]) == ["test/dog/9.png", "train/cat/0.png"]
+        assert "2 files that cannot be read" in report["found"]
+        assert "Class folders" in report["expected"]
+        assert left_behind(settings) == []
+
+    def test_a_long_list_is_cut(self, client, upload, check_all):
+        upload(files={f"{kind}/{number}.png": b"broken" for kind in ("cat", "dog") for number in range(60)})
+        check_all()
+        report = report_of(client)
+        assert codes(report) == ["unreadable_image"] * 100 + ["more_problems"]
+        assert "20 more" in report["problems"][-1]["detail"]
+
+    def test_no_archive_at_all(self, client, check_all, settings):
+        client.post("/v1/datasets", data={"name": "pets"}, files={"file": ("pets.zip", b"hello")})
+        check_all()
+        report = report_of(client)
+        assert codes(report) == ["not_an_archive"]
+        assert report["expected"].startswith("A zip, tar")
+        assert left_behind(settings) == []
+
+
+class TestLimits:
+    def test_time(self, client, upload, check_all, settings):
+        upload()
+        check_all(wall_time=timedelta(0))
+        assert codes(report_of(client)) == ["check_timed_out"]
+        assert left_behind(settings) == []
+
+    def test_a_child_that_is_killed(self, client, upload, database, settings):
+        posted = upload().json()
+        importer = Importer(database)
+        importer.advance()
+        os.kill(importer._running.process.pid, signal.SIGKILL)
+        (settings.folder("datasets/uploaded") / f".{posted['id']}" / "cat").mkdir(parents=True)  # as one half done has
+        while importer.advance():
+            time.sleep(0.01)
+        report = report_of(client)
+        assert codes(report) == ["check_failed"]
+        assert "-9" in report["problems"][0]["detail"]
+        assert left_behind(settings) == []
+
+
+class TestDatabaseOutage:
+    def test_the_verdict_is_told_when_it_is_back(self, client, upload, database, monkeypatch):
+        upload()
+        importer = Importer(database)
+        importer.advance()
+        importer._running.process.wait(60)
+        with monkeypatch.context() as outage:
+            outage.setattr(database, "transaction", lambda: pytest.fail("the database is down"))
+            with pytest.raises(pytest.fail.Exception):
+                importer.advance()
+        assert importer.advance() is False
+        assert client.get("/v1/datasets/pets").json()["state"] == "ready"
+
+
+class TestKeepers:
+    def test_one_that_stops_leaves_the_check_to_the_next(self, client, upload, database, check_all):
+        upload()
+        first = Importer(database)
+        assert first.advance()
+        child = first._running.process
+        first.stop()
+        assert child.returncode is not None
+        assert client.get("/v1/datasets/pets").json()["state"] == "validating"
+        check_all()
+        assert client.get("/v1/datasets/pets").json()["state"] == "ready"
+
+    def test_the_child_ends_when_its_keeper_is_gone(self, upload, database):
+        upload()
+        importer = Importer(database)
+        importer.advance()
+        process = importer._running.process
+        process.stdin.close()  # what the system does for a keeper that was killed
+        assert process.wait(30) in (0, 75)  # at once, unless it had finished already
+        importer.stop()
+
+    def test_one_killed_after_the_check_begins_anew(self, client, upload, database, check_all):
+        upload()
+        first = Importer(database)
+        first.advance()
+        first._running.process.wait(60)  # checked and moved into place, but never told
+        first.stop()
+        check_all()
+        assert client.get("/v1/datasets/pets").json()["state"] == "ready"
+
+    def test_deleted_during_its_check(self, client, upload, database, settings):
+        upload()
+        importer = Importer(database)
+        importer.advance()
+        assert client.delete("/v1/datasets/pets").status_code == 204
+        while importer.advance():
+            time.sleep(0.01)
+        assert left_behind(settings) == []
+
+    def test_the_child_is_small(self):
+        heavy = "{'torch', 'numpy', 'sqlalchemy', 'fastapi'}"
+        code = f"import sys, worker.keeper.check; print(sorted({heavy} & set(sys.modules)))"
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
+
+    def test_the_child_sees_no_secrets(self, upload, database, monkeypatch):
+        monkeypatch.setenv("SUPERCYCLE_API_KEY", "secret")
+        upload()
+        importer = Importer(database)
+        importer.advance()
+        pid = importer._running.process.pid
+        with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123
+            assert b"secret" not in environment.read()
+        importer.stop()

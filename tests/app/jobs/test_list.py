@@ -1,0 +1,95 @@
+"""Lists of jobs: newest first, page by page, filtered."""
+
+import pytest
+
+
+def walk(client, **query):
+    """Every page's items, and how many pages there were."""
+    items, pages, cursor = [], 0, None
+    while True:
+        response = client.get("/v1/jobs", params=query | ({"cursor": cursor} if cursor else {}))
+        assert response.status_code == 200, response.text
+        page = response.json()
+        items += page["items"]
+        pages += 1
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items, pages
+
+
+@pytest.fixture
+def put(any_client, put_job):
+    database = any_client.app.state.parts.database
+    return lambda **columns: put_job(database, **columns)
+
+
+class TestPages:
+    def test_each_job_once_newest_first(self, any_client, put):
+        ids = [put() for _ in range(7)]
+        for limit, pages in [(1, 7), (2, 4), (3, 3), (6, 2), (7, 1), (8, 1), (200, 1)]:
+            items, count = walk(any_client, limit=limit)
+            assert [item["id"] for item in items] == ids[::-1], limit
+            assert count == pages, limit
+
+    def test_jobs_that_come_meanwhile_disturb_nothing(self, any_client, put):
+        ids = [put() for _ in range(4)]
+        first = any_client.get("/v1/jobs?limit=2").json()
+        put()
+        rest = any_client.get("/v1/jobs", params={"cursor": first["next_cursor"]}).json()
+        assert [item["id"] for item in first["items"] + rest["items"]] == ids[::-1]
+
+    def test_an_empty_list(self, any_client):
+        assert any_client.get("/v1/jobs").json() == {"items": [], "next_cursor": None}
+
+    def test_the_default_is_fifty(self, any_client, put):
+        for _ in range(51):
+            put()
+        assert len(any_client.get("/v1/jobs").json()["items"]) == 50
+
+
+class TestFilters:
+    TABLE = (
+        ({}, ["sweep", "failed", "queued"]),
+        ({"kind": "training"}, ["failed", "queued"]),
+        ({"kind": ["training", "range_test"]}, ["sweep", "failed", "queued"]),
+        ({"kind": "nope"}, []),
+        ({"state": "failed"}, ["sweep", "failed"]),
+        ({"state": ["failed", "queued"]}, ["sweep", "failed", "queued"]),  # repeated states widen
+        ({"tag": "a"}, ["failed", "queued"]),
+        ({"tag": ["a", "b"]}, ["failed"]),  # repeated tags narrow
+        ({"tag": "b", "kind": "range_test"}, ["sweep"]),
+        ({"kind": "training", "state": "failed", "tag": "a"}, ["failed"]),
+        ({"state": "running"}, []),
+    )
+
+    @pytest.fixture
+    def jobs(self, put):
+        ids = {
+            "queued": put(tags=["a"]),
+            "failed": put(state="failed", tags=["a", "b"]),
+            "sweep": put(kind="range_test", state="failed", tags=["b"]),
+        }
+        ids["child"] = put(parent_id=ids["queued"], tags=["a"])
+        return ids
+
+    def test_they_combine(self, any_client, jobs):
+        for query, expected in self.TABLE:
+            items, _ = walk(any_client, limit=2, **query)
+            assert [item["id"] for item in items] == [jobs[name] for name in expected], query
+
+    def test_children_come_with_their_parent_only(self, any_client, jobs):
+        items, _ = walk(any_client, parent_id=jobs["queued"])
+        assert [item["id"] for item in items] == [jobs["child"]]
+        assert walk(any_client, parent_id="job_nonsense")[0] == []
+
+
+class TestShape:
+    def test_listed_jobs_are_light(self, client, submit):
+        whole = submit(tags=["b", "a"])
+        [listed] = client.get("/v1/jobs").json()["items"]
+        assert whole.keys() - listed.keys() == {"spec", "resolved", "result"}
+        assert "plots" not in listed["links"]
+        assert listed["tags"] == ["a", "b"]
+        assert {name: listed[name] for name in listed if name != "links"} == {
+            name: whole[name] for name in listed if name != "links"
+        }

@@ -1,0 +1,60 @@
+"""The OpenAPI document says what is really answered."""
+
+import json
+import re
+
+import pytest
+
+from app.problems import Problem
+
+
+@pytest.fixture
+def document(shared_client):
+    return shared_client.get("/openapi.json").json()
+
+
+@pytest.fixture
+def operations(document):
+    """Every operation below /v1 with its address."""
+    paths = {path: methods for path, methods in document["paths"].items() if path.startswith("/v1/")}
+    return {f"{method} {path}": found for path, methods in paths.items() for method, found in methods.items()}
+
+
+class TestProblems:
+    def test_each_operation_declares_them(self, operations):
+        schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        assert len(operations) > 20
+        for name, operation in operations.items():
+            assert operation["responses"]["default"]["content"] == {"application/problem+json": schema}, name
+
+    def test_the_frameworks_own_shape_is_gone(self, document):
+        assert "ValidationError" not in json.dumps(document)
+
+    def test_everything_referred_to_is_there(self, document):
+        text = json.dumps(document)
+        referred = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+        assert referred <= document["components"]["schemas"].keys()
+
+    @pytest.mark.parametrize("path", ["/v1/jobs?limit=0", "/v1/jobs/x", "/v1/nope"])
+    def test_real_ones_have_that_shape(self, shared_client, document, path):
+        body = shared_client.get(path).json()
+        declared = document["components"]["schemas"]["Problem"]
+        assert body.keys() == declared["properties"].keys() == set(declared["required"])
+        Problem.model_validate(body)
+
+    def test_the_document_is_made_once(self, shared_client):
+        assert shared_client.app.openapi() is shared_client.app.openapi()
+
+
+class TestKeys:
+    def test_the_scheme_is_bearer(self, document):
+        [scheme] = document["components"]["securitySchemes"].values()
+        assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+    def test_every_operation_takes_one(self, document, operations):
+        [name] = document["components"]["securitySchemes"]
+        assert all(operation["security"] == [{name: []}] for operation in operations.values())
+
+    def test_without_a_key_on_the_server_none_is_needed(self, shared_client):
+        assert shared_client.get("/v1/jobs").status_code == 200
+        assert shared_client.get("/v1/jobs", headers={"Authorization": "Basic x"}).status_code == 200
