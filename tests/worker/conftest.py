@@ -1,0 +1,62 @@
+"""Jobs as a worker holds them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.db.tables import JobTable, WorkerTable
+from app.db.types import database_now
+from app.ids import new_id
+from app.jobs.claims import Claims, Lease
+from app.jobs.repository import JobRepository
+
+
+@pytest.fixture
+def queued(database):
+    """Put a job into the queue; returns its id."""
+
+    def put(**columns):
+        facts = {"id": new_id("job"), "kind": "training", "state": "queued", "spec": {}, "dataset_id": new_id("ds")}
+        job = JobTable(**facts | {"created_at": datetime.now(UTC)} | columns)
+        with database.transaction() as session:
+            JobRepository(session).add(job)
+        return job.id
+
+    return put
+
+
+@pytest.fixture
+def claimed(database, queued):
+    """Put a job into the queue and claim it; returns its lease."""
+
+    def claim(*, lease_seconds=30.0, **columns):
+        queued(**columns)
+        with database.transaction() as session:
+            job = Claims(session, lease=timedelta(seconds=lease_seconds)).claim("host:0")
+        return Lease(job.id, job.fence)
+
+    return claim
+
+
+@pytest.fixture
+def read(database):
+    """A job's row and its events."""
+
+    def row(id):
+        with database.reading() as session:
+            return session.get(JobTable, id), JobRepository(session).events(id)
+
+    return row
+
+
+@pytest.fixture
+def heard(database):
+    """So many workers were heard from just now."""
+
+    def put(count):
+        with database.transaction() as session:
+            for number in range(count):
+                row = {"name": f"host:{number}", "started_at": database_now(), "heard_at": database_now()}
+                session.add(WorkerTable(device="cpu", **row))
+
+    return put

@@ -1,0 +1,77 @@
+"""Which classes and splits are read from which folders."""
+
+import pytest
+
+from worker.datasets.class_folders import content_version, read_class_folders
+
+
+def read(make_folder, *paths):
+    return read_class_folders(make_folder(dict.fromkeys(paths, b"")))
+
+
+class TestLayouts:
+    def test_classes_alone_are_all_for_training(self, make_folder):
+        found = read(make_folder, "dog/b.jpg", "cat/a.png", "cat/deep/c.webp")
+        assert found.classes == ["cat", "dog"]
+        assert found.train.paths == ["cat/a.png", "cat/deep/c.webp", "dog/b.jpg"]
+        assert found.train.labels == [0, 0, 1]
+        assert found.counts() == {"train": {"cat": 2, "dog": 1}, "test": {}}
+        assert found.problems == []
+
+    @pytest.mark.parametrize("test", ["test", "val", "valid", "validation"])
+    def test_splits(self, make_folder, test):
+        found = read(make_folder, "train/cat/a.jpg", "train/dog/b.jpg", f"{test}/dog/c.jpg")
+        assert found.counts() == {"train": {"cat": 1, "dog": 1}, "test": {"cat": 0, "dog": 1}}
+        assert found.problems == []
+
+    def test_wrapping_folders_are_stepped_into(self, make_folder):
+        found = read(make_folder, "pets-1.0/data/cat/a.jpg", "pets-1.0/data/dog/b.jpg")
+        assert found.classes == ["cat", "dog"]
+        assert found.train.paths == ["cat/a.jpg", "dog/b.jpg"]
+
+    def test_what_is_no_image_is_counted_and_hidden_files_are_not(self, make_folder):
+        found = read(make_folder, "cat/a.jpg", "cat/notes.txt", "cat/.DS_Store", "dog/b.JPEG", "__MACOSX/dog/b.jpg")
+        assert (found.images, found.ignored) == (2, 1)
+        assert found.classes == ["cat", "dog"]
+
+    def test_links_are_not_followed(self, make_folder, tmp_path):
+        (tmp_path / "secret.jpg").write_bytes(b"secret")
+        folder = make_folder({"cat/a.jpg": b"", "dog/b.jpg": b""})
+        (folder / "cat" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+        (folder / "linked").symlink_to(tmp_path)
+        found = read_class_folders(folder)
+        assert found.train.paths == ["cat/a.jpg", "dog/b.jpg"]
+        assert found.classes == ["cat", "dog"]
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("paths", "code", "path"),
+        [
+            (["cat/a.jpg"], "too_few_classes", None),
+            (["readme.txt"], "too_few_classes", None),
+            (["cat/a.jpg", "dog/b.txt"], "empty_class", "dog"),
+            (["train/cat/a.jpg", "train/dog/b.jpg", "test/fox/c.jpg"], "class_not_in_train", "fox"),
+            (["test/cat/a.jpg", "test/dog/a.jpg", "val/cat/a.jpg"], "no_training_split", "test"),
+            (["train/cat/a.jpg", "train/dog/b.jpg", "test/cat/c.jpg", "val/cat/d.jpg"], "unused_folder", "val"),
+            (["cat/a.jpg", "dog/b\n.jpg"], "unsafe_name", "dog/b\\n.jpg"),
+        ],
+    )
+    def test_each_is_named(self, make_folder, paths, code, path):
+        problems = read(make_folder, *paths).problems
+        assert [(problem.code, problem.path) for problem in problems] == [(code, path)]
+        assert problems[0].detail
+        assert problems[0].hint
+
+    def test_a_name_that_is_not_text(self, make_folder):
+        folder = make_folder({"cat/a.jpg": b"", "dog/b.jpg": b""})
+        (folder / "dog" / "b.jpg").rename(folder / "dog" / b"\xff.jpg".decode("utf-8", "surrogateescape"))
+        assert [problem.code for problem in read_class_folders(folder).problems] == ["unsafe_name"]
+
+
+class TestContentVersion:
+    def test_the_order_does_not_matter_and_names_and_bytes_do(self):
+        version = content_version({"a": "1", "b": "2"})
+        assert version == content_version({"b": "2", "a": "1"})
+        assert version.startswith("sha256:")
+        assert len({version, content_version({"a": "2", "b": "1"}), content_version({"a": "1", "c": "2"})}) == 3

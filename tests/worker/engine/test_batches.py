@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+
+from app.domain.specs.parts import Augmentation
+from worker.engine.batches import Batches, Format, Source
+from worker.engine.data import Images
+
+CPU = torch.device("cpu")
+
+
+def batches_of(pixels, *, index=None, batch_size=4, side=None, channels=None, mean=None, std=None):
+    count, source_channels = pixels.shape[:2]
+    form = Format(
+        device=CPU,
+        side=side or pixels.shape[2],
+        channels=channels or source_channels,
+        mean=mean or [0.0] * source_channels,
+        std=std or [1.0] * source_channels,
+    )
+    source = Source(Images(pixels, np.arange(count)), CPU)
+    return Batches(source, np.arange(count) if index is None else index, form=form, batch_size=batch_size)
+
+
+def numbered(count, *, channels=1, side=4):
+    return np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, channels, side, side)).copy()
+
+
+class TestNormalisation:
+    def test_arithmetic(self):
+        pixels = np.full((4, 1, 4, 4), 51, dtype=np.uint8)
+        images, _ = next(batches_of(pixels, mean=[0.1], std=[0.5]).in_order())
+        assert images.mean().item() == pytest.approx(0.2)  # (51/255 - 0.1) / 0.5
+
+    def test_each_channel_has_its_own(self):
+        pixels = np.full((4, 3, 4, 4), 255, dtype=np.uint8)
+        images, _ = next(batches_of(pixels, mean=[0.0, 0.5, 0.9], std=[1.0, 0.5, 0.1]).in_order())
+        assert images.mean(dim=(0, 2, 3)).tolist() == pytest.approx([1, 1, 1])
+
+    def test_grey_is_repeated(self):
+        images, _ = next(batches_of(numbered(4), channels=3).in_order())
+        assert images.shape == (4, 3, 4, 4)
+        assert torch.equal(images[:, 0], images[:, 2])
+
+    def test_grey_takes_colour_statistics(self):
+        pixels = np.full((4, 1, 4, 4), 255, dtype=np.uint8)
+        images, _ = next(batches_of(pixels, channels=3, mean=[0.0, 0.5, 0.9], std=[1.0, 0.5, 0.1]).in_order())
+        assert images.mean(dim=(0, 2, 3)).tolist() == pytest.approx([1, 1, 1])
+
+    @pytest.mark.parametrize("side", [8, 3])
+    def test_resizes_on_the_device(self, side):
+        images, _ = next(batches_of(numbered(4), side=side).in_order())
+        assert images.shape == (4, 1, side, side)
+        assert images[3].mean().item() == pytest.approx(3 / 255)  # an even image stays even
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+class TestShuffled:
+    def labels(self, batches, start, stop, seed=0):
+        steps = batches.shuffled(seed, augmentation=Augmentation(crop=1), start=start, stop=stop)
+        return [labels.tolist() for _, labels in steps]
+
+    def test_drops_the_rest_and_reorders_every_epoch(self):
+        batches = batches_of(numbered(10))
+        assert batches.per_epoch == 2  # 10 // 4
+        first, second = (np.ravel(self.labels(batches, 2 * epoch, 2 * epoch + 2)).tolist() for epoch in (0, 1))
+        assert len(set(first)) == len(set(second)) == 8
+        assert first != second
+
+    def test_may_begin_anywhere(self):
+        batches = batches_of(numbered(20))
+        assert self.labels(batches, 0, 12)[7:] == self.labels(batches, 7, 12)
+
+    def test_labels_belong_to_pixels(self):
+        batches = batches_of(numbered(20), index=np.array([3, 5, 8, 13]))
+        pixels, labels = next(batches.shuffled(0, augmentation=Augmentation(), start=0, stop=1))
+        assert sorted(labels.tolist()) == [3, 5, 8, 13]
+        assert (pixels[:, 0, 0, 0] * 255).round().long().tolist() == labels.tolist()
+
+
+class TestInOrder:
+    def test_every_image_once(self):
+        labels = [label for _, part in batches_of(numbered(11)).in_order() for label in part.tolist()]
+        assert labels == list(range(11))
+
+    def test_a_read_only_map_is_no_matter(self, tmp_path):
+        np.save(tmp_path / "pixels.npy", numbered(4))
+        pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+        images, _ = next(batches_of(pixels).in_order())
+        assert (images[:, 0, 0, 0] * 255).round().tolist() == [0, 1, 2, 3]

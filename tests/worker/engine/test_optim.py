@@ -1,0 +1,52 @@
+import pytest
+from torch import nn
+
+from app.domain.specs.parts import Adam, AdamW, Sgd
+from worker.engine.optim import build_optimizer, momentum_of, parameter_groups, set_rates
+
+
+@pytest.fixture
+def network():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+class TestGroups:
+    def test_norm_and_bias_do_not_decay(self, network):
+        decayed, others = parameter_groups(network, Sgd(name="sgd", weight_decay=0.1))
+        assert [parameter.ndim for parameter in decayed["params"]] == [4, 2]
+        assert decayed["weight_decay"] == 0.1
+        assert [parameter.ndim for parameter in others["params"]] == [1, 1, 1, 1]
+        assert others["weight_decay"] == 0
+
+    def test_they_do_when_asked(self, network):
+        (group,) = parameter_groups(network, AdamW(name="adamw", decay_norm_and_bias=True))
+        assert len(group["params"]) == 6
+        assert group["weight_decay"] == 0.01
+
+    def test_frozen_parameters_are_left_out(self, network):
+        network[0].weight.requires_grad_(False)
+        decayed, _ = parameter_groups(network, Sgd(name="sgd"))
+        assert len(decayed["params"]) == 1
+
+
+class TestRates:
+    def test_sgd_takes_both(self, network):
+        optimizer = build_optimizer(network, Sgd(name="sgd"))
+        set_rates(optimizer, 0.3, 0.87)
+        assert {(group["lr"], group["momentum"], group["nesterov"]) for group in optimizer.param_groups} == {
+            (0.3, 0.87, True)
+        }
+        assert momentum_of(optimizer) == 0.87
+
+    def test_none_leaves_momentum(self, network):
+        optimizer = build_optimizer(network, Sgd(name="sgd", momentum=0.8))
+        set_rates(optimizer, 0.3, None)
+        assert momentum_of(optimizer) == 0.8
+
+    @pytest.mark.parametrize("spec", [Adam(name="adam", beta1=0.7), AdamW(name="adamw", beta1=0.7)])
+    def test_adam_keeps_its_betas(self, network, spec):
+        optimizer = build_optimizer(network, spec)
+        set_rates(optimizer, 0.3, 0.95)
+        assert optimizer.param_groups[0]["betas"] == (0.7, 0.999)
+        assert momentum_of(optimizer) == 0.7
+        assert type(optimizer).__name__.lower() == spec.name

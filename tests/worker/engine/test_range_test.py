@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from worker.engine.errors import Stopped
+from worker.engine.events import Logged, PhaseStarted, Resized, StepsDone, Stop
+from worker.engine.range_test import sweep
+
+
+class NanAfter(nn.Module):
+    """Returns NaN from the given call on."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.layer, self.left = nn.Linear(64, 3), calls
+
+    def forward(self, images):
+        self.left -= 1
+        return self.layer(images.flatten(1)) * (1.0 if self.left >= 0 else float("nan"))
+
+
+class TestCurve:
+    def test_rates_and_losses_of_every_step(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=1e-4, end_lr=1e-2, steps=21)
+        result = sweep(prepared(spec, striped), spec, control)
+        assert result.stopped == "end"
+        assert result.learning_rate == pytest.approx(np.logspace(-4, -2, 21))
+        assert control.losses == result.loss.tolist()
+        assert control.events[0] == PhaseStarted("range_test", steps=21)
+        blocks = control.of(StepsDone)
+        assert [block.first_step for block in blocks] == [0, 10, 20]
+        assert {momentum for block in blocks for momentum in block.momentum} == {0.9}
+
+    def test_linear(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=0.01, end_lr=0.2, steps=20, sweep="linear")
+        assert sweep(prepared(spec, striped), spec, control).learning_rate == pytest.approx(np.linspace(0.01, 0.2, 20))
+
+    def test_first_loss_is_the_fresh_networks(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=5.0, end_lr=6.0, steps=20)
+        workload = prepared(spec, striped)
+        steps = workload.training.shuffled(0, augmentation=workload.augmentation, start=0, stop=1)
+        pixels, labels = next(steps)
+        expected = nn.functional.cross_entropy(workload.fresh_network()(pixels), labels).item()
+        assert sweep(workload, spec, control).loss[0] == pytest.approx(expected)
+
+    def test_again_is_the_same(self, spec_of, prepared, striped, stopping):
+        spec = spec_of("range_test", end_lr=1e-2, steps=20)
+        workload = prepared(spec, striped)
+        first, second = (sweep(workload, spec, stopping()).loss.tolist() for _ in range(2))
+        assert first == second
+
+    def test_leaves_the_global_generator(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", end_lr=1e-2, steps=20)
+        torch.manual_seed(5)
+        before = torch.get_rng_state()
+        sweep(prepared(spec, striped), spec, control)
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+class TestEnd:
+    def test_divergence(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=1e-3, end_lr=1e6, steps=60)
+        result = sweep(prepared(spec, striped), spec, control)
+        assert result.stopped in ("diverged", "non_finite")
+        assert len(result.loss) < 60
+        assert control.losses == result.loss.tolist()
+
+    def test_non_finite_ends_at_the_point(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", end_lr=1e-3, steps=40)
+        workload = prepared(spec, striped)
+        object.__setattr__(workload, "new_network", lambda: NanAfter(13))
+        result = sweep(workload, spec, control)
+        assert result.stopped == "non_finite"
+        assert len(result.loss) == 14
+        assert np.isnan(result.loss[-1])
+        assert np.isfinite(result.loss[:-1]).all()
+
+    def test_range_grows_once_by_a_decade(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", steps=21, optimizer="adam", start_lr=1e-7)
+        workload = prepared(spec, striped)
+        # A network that nothing moves: its loss does not depend on its only parameter.
+        object.__setattr__(workload, "new_network", Unmoved)
+        result = sweep(workload, spec, control)
+        assert result.stopped == "end"
+        assert result.learning_rate.max() == pytest.approx(10.0)  # 1 is the default end for Adam
+        assert np.all(np.diff(result.learning_rate) > 0)
+        assert result.extended
+        assert control.of(Resized) == [Resized("range_test", steps=len(result.loss))]
+        assert [line.message for line in control.of(Logged)] == ["The loss did not diverge up to 1; going on to 10."]
+
+    def test_the_users_end_is_kept(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", end_lr=1e-5, steps=20)
+        result = sweep(prepared(spec, striped), spec, control)
+        assert result.learning_rate[-1] == pytest.approx(1e-5)
+        assert not result.extended
+        assert not control.of(Resized)
+
+    def test_cancel_takes_effect_at_the_next_step(self, spec_of, prepared, striped, stopping):
+        spec, control = spec_of("range_test", steps=20), stopping(Stop.CANCEL, at=4)
+        with pytest.raises(Stopped) as caught:
+            sweep(prepared(spec, striped), spec, control)
+        assert caught.value.reason is Stop.CANCEL
+        assert control.asked == 4
+
+
+class Unmoved(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, 3))
+
+    def forward(self, images):
+        return torch.zeros(len(images), 3) + 0 * self.weight

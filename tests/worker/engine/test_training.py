@@ -1,0 +1,156 @@
+import pytest
+import torch
+
+from app.domain.schedules import build_schedule
+from worker.engine.errors import BatchTooSmall, LrDiverged, Stopped
+from worker.engine.evaluation import evaluate
+from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, StepsDone, Stop, Warned
+from worker.engine.progress import rank
+from worker.engine.training import train
+
+
+@pytest.fixture
+def run(spec_of, prepared, striped, tmp_path):
+    """Train on the striped pictures: 54 of 72 for training, so 3 steps of 16 per epoch."""
+
+    def start(control, *, max_lr=0.1, dataset=striped, workload=None, **fields):
+        spec = spec_of(**{"epochs": 4, **fields})
+        return train(
+            workload or prepared(spec, dataset),
+            spec,
+            schedule=build_schedule(spec.schedule, max_lr=max_lr),
+            control=control,
+            folder=tmp_path / "checkpoints",
+            resume=None,
+        )
+
+    return start
+
+
+class TestTraining:
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+    def test_learns(self, run, control, optimizer):
+        trained = run(control, max_lr=0.1 if optimizer == "sgd" else 0.02, optimizer=optimizer, epochs=12)
+        assert trained.best.validation_accuracy > 0.9
+        assert trained.test_accuracy > 0.9
+        assert trained.stopped == "completed"
+        assert trained.epochs_run == 12
+        assert trained.images_per_second > 0
+
+    def test_learns_the_digits(self, run, control, digits):
+        trained = run(
+            control, max_lr=0.2, dataset=digits, architecture={"name": "resnet9", "width": 4}, epochs=3, batch_size=64
+        )
+        assert trained.best.validation_accuracy > 0.85
+        assert trained.test_accuracy is None  # there is no test split
+
+    def test_every_step_and_epoch_is_told(self, run, control):
+        run(control, epochs=4)
+        assert control.events[0] == PhaseStarted("training", steps=12, epochs=4)
+        blocks = control.of(StepsDone)
+        rates = [rate for block in blocks for rate in block.learning_rate]
+        momenta = [momentum for block in blocks for momentum in block.momentum]
+        assert len(rates) == len(momenta) == len(control.losses) == 12
+        assert [block.first_step for block in blocks] == [
+            sum(len(b.loss) for b in blocks[:i]) for i in range(len(blocks))
+        ]
+        assert rates[0] == pytest.approx(0.01)  # max_lr / 10
+        assert rates[-1] == pytest.approx(0.0001)  # a hundredth of that
+        assert momenta[0] == pytest.approx(0.95)
+        assert [epoch.epoch for epoch in control.epochs] == [1, 2, 3, 4]
+        assert all(
+            sum(control.losses[3 * i : 3 * i + 3]) / 3 == pytest.approx(e.train_loss)
+            for i, e in enumerate(control.epochs)
+        )
+
+    def test_network_carries_the_best_weights(self, run, control, spec_of, prepared, striped):
+        trained = run(control, epochs=6, max_lr=0.5)
+        assert trained.best == max(control.epochs, key=rank)
+        workload = prepared(spec_of(), striped)
+        score = evaluate(trained.network, workload.validation, precision="fp32", control=control)
+        assert score.loss == pytest.approx(trained.best.validation_loss)
+        assert not trained.network.training
+
+    def test_test_split_is_seen_once_and_not_when_it_validates(self, run, control, stopping):
+        run(control)
+        assert [event.phase for event in control.of(PhaseStarted)] == ["training", "evaluating"]
+        trained = run(validating := stopping(), validation="test")
+        assert [event.phase for event in validating.of(PhaseStarted)] == ["training"]
+        assert trained.test_accuracy is None
+
+    def test_early_stopping_ends_it(self, run, control):
+        schedule = {"policy": "constant"}
+        trained = run(control, max_lr=1e-9, schedule=schedule, epochs=30, early_stopping={"patience": 3})
+        assert trained.stopped == "early_stopping"
+        assert trained.epochs_run < 30
+        assert trained.last.epoch == trained.epochs_run
+
+    def test_leaves_the_global_generator(self, run, control):
+        before = torch.get_rng_state()
+        run(control, epochs=1)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_speed_leaves_out_the_first_five_steps(self, run, control):
+        run(control, epochs=3)  # 3 steps each
+        first, second, third = control.epochs
+        assert first.images_per_second is None
+        assert second.images_per_second > 0  # its last step, the sixth
+        assert third.images_per_second > 0
+
+    def test_a_batch_too_small_for_batch_norm_is_said(self, run, control):
+        with pytest.raises(BatchTooSmall, match="single value per channel in a batch of 1"):
+            run(control, architecture={"name": "resnet9", "width": 1}, batch_size=1)
+
+    def test_bf16(self, run, control):
+        assert run(control, precision="bf16", epochs=12).best.validation_accuracy > 0.9
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("architecture", [{"name": "mlp", "width": 16}, {"name": "resnet9", "width": 2}])
+    def test_keeps_the_curve(self, run, control, architecture):
+        with pytest.raises(LrDiverged) as caught:
+            run(control, max_lr=1e6, epochs=20, architecture=architecture)
+        assert caught.value.code == "lr_diverged"
+        assert len(control.losses) >= 2
+        assert not 0 < control.losses[-1] < 10
+
+
+class TestStop:
+    @pytest.mark.parametrize("at", [1, 2, 5])
+    def test_cancel_within_a_batch(self, run, stopping, at):
+        control = stopping(Stop.CANCEL, at=at)
+        with pytest.raises(Stopped):
+            run(control)
+        assert control.asked == at
+        assert not control.of(CheckpointSaved)
+
+    def test_yield_saves_first(self, run, stopping):
+        control = stopping(Stop.YIELD, at=3)
+        with pytest.raises(Stopped) as caught:
+            run(control)
+        assert caught.value.reason is Stop.YIELD
+        assert [saved.step for saved in control.of(CheckpointSaved)] == [2]
+        assert len(control.losses) == 2
+
+    def test_a_checkpoint_that_cannot_be_written_is_a_warning(self, run, stopping, tmp_path):
+        (tmp_path / "checkpoints").write_text("not a folder")
+        control = stopping(Stop.YIELD, at=3)
+        with pytest.raises(Stopped):
+            run(control)
+        assert [warning.code for warning in control.of(Warned)] == ["checkpoint_skipped"]
+
+
+class TestRank:
+    @pytest.mark.parametrize(
+        ("better", "worse"),
+        [
+            ((0.9, 1.0), (0.8, 0.1)),  # accuracy first
+            ((0.9, 0.1), (0.9, 0.2)),  # then the lower loss
+            ((0.9, 5.0), (0.9, float("nan"))),
+        ],
+    )
+    def test_order(self, better, worse):
+        def epoch(accuracy, loss):
+            return EpochDone(1, 0.0, 0.0, loss, accuracy, 0.0, None)
+
+        assert rank(epoch(*better)) > rank(epoch(*worse))

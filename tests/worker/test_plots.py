@@ -1,0 +1,167 @@
+"""Plots: real files, every landmark labelled, nothing overlapping, cut points confessed."""
+
+import itertools
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.domain.landmarks import Landmarks
+from app.domain.schedules import sweep_rates
+from app.domain.suggestion import suggest_learning_rate
+from worker.plots import EpochCurve, RangeCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test
+from worker.plots.range_test import draw_range_test
+from worker.plots.training import draw_loss
+
+RATES = sweep_rates(1e-6, 10.0, 100, "exponential")
+TEN_EPOCHS = EpochCurve(range(1, 11), [0.5] * 10, [0.4] * 9 + [0.6])
+
+
+@pytest.fixture
+def curve():
+    decades = np.log10(RATES)
+    losses = 2.3 - 2 / (1 + np.exp(-3 * (decades + 3))) + np.exp(np.minimum(9 * (decades + 0.5), 60))
+    losses[-4:] = np.nan
+    return RangeCurve(RATES, losses.tolist())
+
+
+@pytest.fixture
+def suggestion(curve):
+    return suggest_learning_rate(curve.learning_rates, curve.losses, stopped="non_finite")
+
+
+@pytest.fixture
+def assert_pictures():
+    """Both files are there, readable, and large enough to read."""
+
+    def check(files, stem):
+        assert files == [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")]
+        with Image.open(files[0]) as picture:
+            assert picture.width >= 800
+            assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 10  # not a blank page
+        assert ElementTree.parse(files[1]).getroot().tag.endswith("svg")  # noqa: S314
+
+    return check
+
+
+class TestRangeTest:
+    def test_writes_png_and_svg(self, curve, suggestion, tmp_path, assert_pictures):
+        stem = tmp_path / "range_test.1"
+        assert_pictures(plot_range_test(curve, suggestion, path_stem=stem, title="LeNet on MNIST"), stem)
+
+    @pytest.mark.parametrize(
+        "landmarks",
+        [
+            None,  # as found
+            Landmarks(**dict.fromkeys(Landmarks.model_fields, 1e-6)),  # all at the left end
+            Landmarks(**dict.fromkeys(Landmarks.model_fields, 10.0)),  # all at the right end
+            Landmarks(**dict.fromkeys(Landmarks.model_fields, 0.01)),
+            Landmarks(minimum=0.1, minimum_over_ten=1e-8),  # outside of the sweep
+        ],
+    )
+    def test_labels_everything_without_overlaps(self, curve, suggestion, landmarks):
+        landmarks = landmarks or suggestion.landmarks
+        canvas = draw_range_test(curve, suggestion.model_copy(update={"landmarks": landmarks}), title="t")
+        labels = [text for text in canvas.figure.texts if "\n" in text.get_text()]
+        names = {label.get_text().split("\n")[0] for label in labels}
+        wanted = {name for name, rate in landmarks if rate is not None} | {"max_lr"}
+        assert names == {"minimum/10" if name == "minimum_over_ten" else name for name in wanted}
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+        assert boxes[0].x0 >= 0
+        assert boxes[-1].x1 <= canvas.figure.bbox.width
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+    def test_every_text_lies_inside_the_picture(self, curve, suggestion):
+        canvas = draw_range_test(curve, suggestion, title="A title that goes on and on " * 9)
+        canvas.figure.draw_without_rendering()
+        page = canvas.figure.bbox
+        for text in [*canvas.figure.texts, canvas.axes.xaxis.label, canvas.axes.yaxis.label]:
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0
+            assert box.x1 <= page.x1
+            assert page.y0 <= box.y0
+            assert box.y1 <= page.y1
+
+    def test_an_explosion_does_not_flatten_the_curve(self, curve, suggestion):
+        canvas = draw_range_test(curve, suggestion, title="t")
+        assert canvas.axes.get_ylim()[1] < 6  # twice the initial 2.3, and a margin
+        above = sum(loss > canvas.axes.get_ylim()[1] for loss in curve.losses)
+        note = canvas.figure.texts[-1].get_text()
+        assert note.startswith(f"{above} points above ")
+        assert note.endswith("4 points not finite.")
+
+    def test_a_curve_that_says_nothing(self, tmp_path, assert_pictures):
+        flat = [2.3] * 100
+        suggestion = suggest_learning_rate(RATES, flat)
+        assert_pictures(
+            plot_range_test(RangeCurve(RATES, flat), suggestion, path_stem=tmp_path / "flat", title="flat"),
+            tmp_path / "flat",
+        )
+
+
+class TestLearningRate:
+    @pytest.mark.parametrize(
+        ("steps", "rates", "momenta"),
+        [
+            (range(5000), [step / 5000 for step in range(5000)], [0.9] * 5000),
+            (range(3), [0.1, 0.2, 0.1], None),
+            ([0], [0.1], [0.9]),
+        ],
+    )
+    def test_writes_png_and_svg(self, steps, rates, momenta, tmp_path, assert_pictures):
+        files = plot_learning_rate(steps, rates, momenta=momenta, path_stem=tmp_path / "lr", title="Learning rate")
+        assert_pictures(files, tmp_path / "lr")
+        assert files[1].stat().st_size < 500_000  # thousands of steps are thinned out
+
+
+class TestLoss:
+    @pytest.mark.parametrize(
+        ("losses", "epochs", "steps_per_epoch"),
+        [
+            ([2.3 / (1 + step) for step in range(100)], TEN_EPOCHS, 10),
+            ([2.3, 1.9], EpochCurve([1], [2.1], [2.0]), 2),
+            ([2.3], EpochCurve([1], [2.3], [2.0]), 1),
+            ([2.3, 2.2, math.inf, math.nan], EpochCurve([], [], []), 10),  # diverged before an epoch was over
+        ],
+    )
+    def test_writes_png_and_svg(self, losses, epochs, steps_per_epoch, tmp_path, assert_pictures):
+        stem = tmp_path / "loss"
+        files = plot_loss(
+            range(len(losses)), losses, epochs=epochs, steps_per_epoch=steps_per_epoch, path_stem=stem, title="Loss"
+        )
+        assert_pictures(files, stem)
+
+    def test_epochs_stand_where_their_last_step_stands(self):
+        canvas = draw_loss(
+            range(100), [1.0 - step / 200 for step in range(100)], epochs=TEN_EPOCHS, steps_per_epoch=10, title="Loss"
+        )
+        raw, *_, validation = canvas.axes.get_lines()
+        assert raw.get_xdata()[-1] == validation.get_xdata()[-1] == 10
+
+    def test_says_how_many_points_are_cut(self):
+        losses = [2.0] * 50 + [1.0] * 40 + [90.0] * 10
+        canvas = draw_loss(range(100), losses, epochs=TEN_EPOCHS, steps_per_epoch=10, title="Loss")
+        assert canvas.figure.texts[-1].get_text().startswith("10 points above ")
+
+    def test_no_finite_loss_is_an_error(self):
+        with pytest.raises(ValueError, match="no loss is finite"):
+            draw_loss([0], [math.nan], epochs=EpochCurve([], [], []), steps_per_epoch=1, title="Loss")
+
+
+class TestAccuracy:
+    @pytest.mark.parametrize(
+        ("epochs", "best_epoch"),
+        [(TEN_EPOCHS, 10), (TEN_EPOCHS, None), (EpochCurve([1], [0.5], [0.6]), 1)],
+    )
+    def test_writes_png_and_svg(self, epochs, best_epoch, tmp_path, assert_pictures):
+        files = plot_accuracy(epochs, best_epoch=best_epoch, path_stem=tmp_path / "acc", title="Accuracy")
+        assert_pictures(files, tmp_path / "acc")
+
+    def test_the_same_curve_gives_the_same_picture(self, tmp_path):
+        first, second = (
+            plot_accuracy(TEN_EPOCHS, best_epoch=10, path_stem=tmp_path / name, title="Accuracy")[0].read_bytes()
+            for name in ("one", "two")
+        )
+        assert first == second

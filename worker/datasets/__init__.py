@@ -1,0 +1,1 @@
+"""From wherever images lie to one uint8 array per split: sources, archives, decoding and the cache."""

@@ -1,0 +1,228 @@
+"""The uint8 cache: one folder per data set, version and size, made aside, synced and renamed into place."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worker.datasets.pictures import Pictures, Pixels, pieces
+from worker.datasets.source import Mode
+from worker.engine.data import Images
+
+FORMAT = 1
+ABANDONED_AFTER = timedelta(days=1)
+_BLOCK_BYTES, _BLOCKS = 1 << 20, 64
+
+OnProgress = Callable[[int, int], None]
+
+
+class NotCached(Exception):
+    """Not there, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is to be cached. `version` is asked once every picture was decoded."""
+
+    classes: list[str]
+    mode: Mode
+    side: int
+    splits: Mapping[str, Pictures]
+    version: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies in the cache, memory-mapped. Mean and deviation are those of the training split."""
+
+    classes: list[str]
+    version: str
+    channel_mean: list[float]
+    channel_std: list[float]
+    splits: dict[str, Images]
+
+
+def load(folder: Path) -> Entry:
+    """Open a cached data set; raises NotCached where there is none or it is not what was written."""
+    try:
+        facts = _read_facts(folder / "meta.json")
+        for name, expected in facts["files"].items():
+            if _fingerprint(folder / name) != expected:
+                raise NotCached(f"{name} is damaged")
+        splits = {split: _map(folder, split) for split in facts["splits"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotCached(str(error)) from error
+    return Entry(facts["classes"], facts["version"], facts["channel_mean"], facts["channel_std"], splits)
+
+
+def build(folder: Path, contents: Contents, *, on_progress: OnProgress) -> Entry:
+    """Decode everything into `folder`, with every core. Whoever builds the same at the same time loses nothing.
+
+    `on_progress` gets pictures done and pictures in all; what it raises ends the work and leaves nothing behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
+    aside = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        _write(aside, contents, on_progress)
+        _publish(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # gone already when it was published
+    return load(folder)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    document = json.loads(path.read_text("utf-8"))
+    facts: dict[str, Any] = document["facts"]
+    if facts["format"] != FORMAT or document["sha256"] != _digest_of(facts):
+        raise NotCached("meta.json is damaged or of another release")
+    return facts
+
+
+def _digest_of(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    """Size and digest. Of a file over 64 MiB evenly spaced blocks are read: opening must not take seconds."""
+    size = path.stat().st_size
+    stride = max(size // _BLOCKS, _BLOCK_BYTES)
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        for start in range(0, size, stride):
+            file.seek(start)
+            found.update(file.read(_BLOCK_BYTES))
+    return {"bytes": size, "sha256": found.hexdigest()}
+
+
+def _map(folder: Path, split: str) -> Images:
+    # Copy-on-write: torch warns of arrays it may not write to. Nothing reaches the file either way.
+    pixels = np.load(folder / f"{split}-images.npy", mmap_mode="c")
+    return Images(pixels=pixels, labels=np.load(folder / f"{split}-labels.npy"))
+
+
+def _write(aside: Path, contents: Contents, on_progress: OnProgress) -> None:
+    arrays = {split: _allocate(aside, split, pictures, contents) for split, pictures in contents.splits.items()}
+    _decode(arrays, contents.splits, on_progress)
+    for split, pixels in arrays.items():
+        pixels.flush()
+        np.save(aside / f"{split}-labels.npy", contents.splits[split].labels)
+    _write_facts(aside, _facts(aside, arrays, contents))
+    for path in [*aside.iterdir(), aside]:
+        _sync(path)
+
+
+def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -> "np.memmap[Any, np.dtype[np.uint8]]":
+    path = aside / f"{split}-images.npy"
+    channels = 1 if contents.mode == "L" else 3
+    shape = (len(pictures.labels), channels, contents.side, contents.side)
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    with path.open("r+b") as file:  # on a full disk this is an OSError; a write into the map would be a SIGBUS
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return pixels
+
+
+def _decode(arrays: Mapping[str, Pixels], splits: Mapping[str, Pictures], on_progress: OnProgress) -> None:
+    total, done = sum(len(pixels) for pixels in arrays.values()), 0
+    executor = ThreadPoolExecutor(os.cpu_count())
+    try:
+        work = {
+            executor.submit(splits[split].decode, pixels, piece): len(piece)
+            for split, pixels in arrays.items()
+            for piece in pieces(len(pixels))
+        }
+        for future in as_completed(work):
+            future.result()
+            done += work[future]
+            on_progress(done, total)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _facts(aside: Path, arrays: Mapping[str, Pixels], contents: Contents) -> dict[str, Any]:
+    mean, std = channel_statistics(arrays["train"])
+    return {
+        "format": FORMAT,
+        "version": contents.version(),
+        "classes": contents.classes,
+        "mode": contents.mode,
+        "side": contents.side,
+        "splits": {split: len(pixels) for split, pixels in arrays.items()},
+        "channel_mean": mean,
+        "channel_std": std,
+        "files": {path.name: _fingerprint(path) for path in sorted(aside.iterdir())},
+    }
+
+
+def channel_statistics(pixels: Pixels) -> tuple[list[float], list[float]]:
+    """Mean and deviation of pixels / 255 per channel, exact, in memory that does not grow with the set.
+
+    A channel without contrast gets the deviation of one grey level: it will be divided by.
+    """
+    counts = np.zeros((pixels.shape[1], 256), dtype=np.int64)
+    for piece in pieces(len(pixels), size=4096):
+        for channel in range(pixels.shape[1]):
+            block = pixels[piece.start : piece.stop, channel].ravel()
+            counts[channel] += np.bincount(block, minlength=256)
+    levels = np.arange(256) / 255
+    mean = counts @ levels / counts.sum(axis=1)
+    variance = counts @ levels**2 / counts.sum(axis=1) - mean**2
+    return mean.tolist(), np.sqrt(np.maximum(variance, 255.0**-2)).tolist()
+
+
+def _write_facts(aside: Path, facts: dict[str, Any]) -> None:
+    document = {"facts": facts, "sha256": _digest_of(facts)}
+    (aside / "meta.json").write_text(json.dumps(document, indent=1), "utf-8")
+
+
+def _publish(aside: Path, folder: Path) -> None:
+    """Rename into place. If another builder was first, its work is as good; if a damaged one is there, it goes."""
+    while True:
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            try:
+                load(folder)
+            except NotCached:
+                _set_aside(folder)
+                continue
+        _sync(folder.parent)
+        return
+
+
+def _set_aside(folder: Path) -> None:
+    """Take a damaged entry away whole, so that no reader meets half of it."""
+    aside = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    with suppress(FileNotFoundError):  # another builder met the same damage
+        folder.rename(aside / "damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what killed builders left. A running one is younger than a day."""
+    oldest = time.time() - ABANDONED_AFTER.total_seconds()
+    for path in root.glob(".building-*"):
+        with suppress(FileNotFoundError):  # finished or removed by another builder
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,155 @@
+"""Reads a folder of class folders: which classes there are, which image is of which, what does not fit.
+
+<class>/*.jpg                          or
+train/<class>/*.jpg, test/<class>/*.jpg       (`val`, `valid` or `validation` stand in for a missing `test`)
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker.datasets.decoding import SUFFIXES
+from worker.datasets.errors import Problem
+
+EXPECTED = (
+    "Class folders with images in them, <class>/<image>, or train/<class>/<image> and test/<class>/<image>;"
+    " at least 2 classes; JPEG, PNG, BMP, WebP or TIFF."
+)
+_TEST_NAMES = ("test", "val", "valid", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The images of one split, by path below the root, and for each the index of its class."""
+
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFolders:
+    """What was found. `problems` is empty if it can be trained on; `ignored` counts files that are not images."""
+
+    root: Path
+    classes: list[str]
+    train: Labelled
+    test: Labelled
+    problems: list[Problem]
+    ignored: int
+
+    @property
+    def images(self) -> int:
+        """How many there are in all."""
+        return len(self.train.paths) + len(self.test.paths)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images per split and class, e.g. `{"train": {"cat": 5000}, "test": {}}`."""
+        return {"train": self._count(self.train), "test": self._count(self.test)}
+
+    def _count(self, split: Labelled) -> dict[str, int]:
+        found = Counter(split.labels)
+        return {name: found[index] for index, name in enumerate(self.classes)} if split.labels else {}
+
+
+def read_class_folders(folder: Path) -> ClassFolders:
+    """List the images below `folder`; opens none of them and follows no links."""
+    root = _unwrapped(folder)
+    train_folder, test_folder, problems = _splits(root)
+    classes = _visible_folders(train_folder)
+    train, ignored = _labelled(train_folder, classes, root=root)
+    test, ignored_test = _labelled(test_folder, classes, root=root) if test_folder else (Labelled(), 0)
+    problems += [*_class_problems(classes, train), *_test_problems(test_folder, classes)]
+    problems += _name_problems([*classes, *train.paths, *test.paths])
+    return ClassFolders(root, classes, train, test, problems, ignored + ignored_test)
+
+
+def content_version(digests: Mapping[str, str]) -> str:
+    """The version of a set of files: the same paths with the same bytes give the same one.
+
+    `digests` maps each path to the SHA-256 of its bytes.
+    """
+    listing = "".join(f"{path}\0{digests[path]}\n" for path in sorted(digests))
+    return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"
+
+
+def _visible_folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and _is_visible(entry))
+
+
+def _is_visible(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name != "__MACOSX"
+
+
+def _unwrapped(folder: Path) -> Path:
+    """Step into a folder that only wraps the class folders, as archives often have one."""
+    while len(inner := _visible_folders(folder)) == 1 and _visible_folders(folder / inner[0]):
+        folder = folder / inner[0]
+    return folder
+
+
+def _splits(root: Path) -> tuple[Path, Path | None, list[Problem]]:
+    folders = _visible_folders(root)
+    tests = [name for name in _TEST_NAMES if name in folders]
+    if "train" not in folders:
+        return root, None, [_no_train(tests)] if set(folders) == set(tests) and tests else []
+    unused = [name for name in folders if name not in ("train", *tests[:1])]
+    return root / "train", root / tests[0] if tests else None, [_unused_split(name) for name in unused]
+
+
+def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled, int]:
+    split, ignored = Labelled(), 0
+    for index, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue
+        for path in _files(folder / name):
+            if path.suffix.lower() not in SUFFIXES:
+                ignored += 1
+                continue
+            split.paths.append(path.relative_to(root).as_posix())
+            split.labels.append(index)
+    return split, ignored
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every plain file below, in an order that is the same on every machine."""
+    for place, folders, _ in os.walk(folder):
+        folders.sort()
+        with os.scandir(place) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+        yield from (Path(place, name) for name in names if not name.startswith("."))
+
+
+def _class_problems(classes: list[str], train: Labelled) -> Iterator[Problem]:
+    if len(classes) < 2:
+        found = f"only {classes[0]!r}" if classes else "none"
+        detail = f"A classification needs at least 2 class folders; there is {found}."
+        yield Problem("too_few_classes", None, detail, "Put the images of each class into a folder of their own.")
+    for index in sorted(set(range(len(classes))) - set(train.labels)):
+        detail = f"The class {classes[index]!r} has no training image."
+        yield Problem("empty_class", classes[index], detail, "Add images to the folder, or remove it.")
+
+
+def _test_problems(folder: Path | None, classes: list[str]) -> Iterator[Problem]:
+    for name in sorted(set(_visible_folders(folder)) - set(classes)) if folder else []:
+        detail = f"The class {name!r} is only in {folder.name!r}, not in 'train'." if folder else ""
+        yield Problem("class_not_in_train", name, detail, "Give the folders the same names in both splits.")
+
+
+def _name_problems(names: list[str]) -> list[Problem]:
+    """Names go into versions, reports and plots, so they must be text; a file system takes any bytes."""
+    detail, hint = "Its name holds characters that cannot be shown.", "Rename it."
+    return [Problem("unsafe_name", ascii(name)[1:-1], detail, hint) for name in names if not name.isprintable()]
+
+
+def _no_train(tests: list[str]) -> Problem:
+    detail = f"There is {tests[0]!r}, but no 'train'."
+    return Problem("no_training_split", tests[0], detail, "Put the training images into train/<class>/.")
+
+
+def _unused_split(name: str) -> Problem:
+    detail = f"Beside 'train' and a test split the folder {name!r} has no use."
+    return Problem("unused_folder", name, detail, "Move its images into 'train', or remove it.")

@@ -1,0 +1,67 @@
+"""Decodes pictures that anybody may have sent: format, size and mode are checked before a pixel is read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from worker.datasets.errors import Refused
+from worker.datasets.source import Mode
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"))
+MAX_PIXELS = 50_000_000
+GREY_MODES = frozenset(("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N"))
+_HINT = "Replace the file by a whole picture (JPEG, PNG, BMP, WebP or TIFF), or leave it out."
+
+
+@contextmanager
+def reading(data: bytes, path: str) -> Iterator[Image.Image]:
+    """A picture of which only the header was read. Whatever the decoder raises inside becomes Refused."""
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            _refuse_large(image, path)
+            yield image
+    except (MemoryError, Refused):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(path, "far too many") from error
+    except UnidentifiedImageError as error:
+        raise Refused("unreadable_image", path, detail="It is not a picture.", hint=_HINT) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything for a broken file
+        detail = f"It cannot be decoded: {str(error)[:200] or type(error).__name__}."
+        raise Refused("unreadable_image", path, detail=detail, hint=_HINT) from error
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether the file says it has no colour."""
+    return image.mode in GREY_MODES
+
+
+def as_mode(image: Image.Image, mode: Mode) -> Image.Image:
+    """Decode in full, to grey or colour. Transparency is dropped, of 16 bits the upper 8 are kept."""
+    image.load()
+    if image.mode.startswith("I;16"):
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in ("I", "F"):
+        raise ValueError("pixels of 32 bits are not supported")
+    if image.mode in ("P", "PA"):  # a palette may hold transparency, which only RGBA takes without loss
+        image = image.convert("RGBA")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def as_square(image: Image.Image, mode: Mode, *, side: int) -> Image.Image:
+    """Scale the shorter side to `side`, then cut out the centre."""
+    image.draft(mode, (side, side))  # lets a JPEG decoder shrink a large photograph while it reads it
+    return ImageOps.fit(as_mode(image, mode), (side, side), Image.Resampling.BILINEAR)
+
+
+def _refuse_large(image: Image.Image, path: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(path, f"{image.width} × {image.height}")
+
+
+def _too_large(path: str, size: str) -> Refused:
+    detail = f"It has {size} pixels; at most {MAX_PIXELS // 1_000_000} million are read."
+    return Refused("image_too_large", path, detail=detail, hint="Scale it down before you send it.")

@@ -1,0 +1,86 @@
+"""The two forms pictures come in, arrays and files, each able to fill a part of the cache's array."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from worker.datasets.class_folders import Labelled
+from worker.datasets.decoding import as_square, reading
+from worker.datasets.source import Mode
+
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+class Pictures(Protocol):
+    """One split before it is in the cache."""
+
+    @property
+    def labels(self) -> Labels:
+        """The class of each picture, (N,)."""
+
+    def decode(self, pixels: Pixels, chosen: range) -> None:
+        """Write the pictures `chosen` into `pixels`, (N, C, side, side). Several threads call this at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPictures:
+    """Pictures that were published as an array: (N, H, W) grey or (N, H, W, 3) colour."""
+
+    images: Pixels
+    labels: Labels
+
+    def decode(self, pixels: Pixels, chosen: range) -> None:
+        """Copy, or scale down where the cache is smaller."""
+        side = pixels.shape[-1]
+        block = self.images[chosen.start : chosen.stop]
+        if self.images.shape[1] != side:
+            block = np.stack([np.asarray(Image.fromarray(image).resize((side, side))) for image in block])
+        pixels[chosen.start : chosen.stop] = _channels_first(block)
+
+    def digest(self) -> str:
+        """SHA-256 of shape, pixels and labels."""
+        found = hashlib.sha256(repr(self.images.shape).encode())
+        for array in (self.images, self.labels):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FilePictures:
+    """Pictures in files below `root`. `digests` fills with the SHA-256 of each file that was read."""
+
+    root: Path
+    files: Labelled
+    mode: Mode
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Labels:
+        """The class of each picture, (N,)."""
+        return np.array(self.files.labels, dtype=np.int64)
+
+    def decode(self, pixels: Pixels, chosen: range) -> None:
+        """Read each file once, for its digest and its picture."""
+        for index in chosen:
+            path = self.files.paths[index]
+            data = (self.root / path).read_bytes()
+            self.digests[path] = hashlib.sha256(data).hexdigest()
+            with reading(data, path) as image:
+                square = np.asarray(as_square(image, self.mode, side=pixels.shape[-1]))
+            pixels[index] = square if square.ndim == 2 else square.transpose(2, 0, 1)
+
+
+def pieces(count: int, *, size: int = 256) -> Sequence[range]:
+    """`count` pictures in ranges of at most `size`: small enough that progress shows and threads end together."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _channels_first(block: Pixels) -> Pixels:
+    return block[:, None] if block.ndim == 3 else block.transpose(0, 3, 1, 2)

@@ -1,0 +1,24 @@
+"""Where the images of a data set lie, and what is already known of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Mode = Literal["L", "RGB"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSource:
+    """Enough to open a data set in another process.
+
+    `root` is the folder that holds torchvision's sets, or the folder of images. A folder of images also has
+    the `version`, `mode` and `side` (of its pictures, in pixels) that its check found. A version given for a
+    built-in set is the one it must have.
+    """
+
+    kind: Literal["built_in", "uploaded", "registered"]
+    name: str
+    root: Path
+    version: str | None = None
+    mode: Mode | None = None
+    side: int | None = None

@@ -1,0 +1,41 @@
+"""How good a network is on images it did not train on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from worker.engine.batches import Batches
+from worker.engine.device import autocast
+from worker.engine.errors import Stopped
+from worker.engine.events import Control
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross-entropy and share of right answers."""
+
+    loss: float
+    accuracy: float
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, batches: Batches, *, precision: str, control: Control) -> Score:
+    """Look at every image once, unchanged; the network's mode is left as found. Raises Stopped between batches."""
+    was_training = network.training
+    network.eval()
+    try:
+        sums = torch.zeros(2, dtype=torch.float64)
+        for pixels, labels in batches.in_order():
+            if (request := control.stop_requested()) is not None:
+                raise Stopped(request)
+            with autocast(pixels.device, precision):
+                logits = network(pixels)
+            loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
+            hits = (logits.argmax(1) == labels).sum()
+            sums += torch.stack((loss, hits.to(loss.dtype))).cpu()  # waits for the GPU, once in a large batch
+    finally:
+        network.train(was_training)
+    loss_sum, hit_sum = sums.tolist()
+    return Score(loss_sum / len(batches), hit_sum / len(batches))

@@ -1,0 +1,113 @@
+"""The optimizer step that range test and training share, and the ledger that brings its numbers home."""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from app.domain.specs.parts import Adam, AdamW, Sgd
+from worker.engine.device import autocast
+from worker.engine.draws import Use, seed_torch
+from worker.engine.errors import BatchTooSmall
+from worker.engine.events import StepsDone
+from worker.engine.optim import build_optimizer, momentum_of, set_rates
+from worker.engine.workload import Workload
+
+
+class Stepper:
+    """A network, its optimizer, and one step of it after the other."""
+
+    def __init__(self, workload: Workload, optimizer: Sgd | Adam | AdamW) -> None:
+        self.network = workload.fresh_network().train()
+        self.optimizer = build_optimizer(self.network, optimizer)
+        self.scaler = torch.amp.GradScaler(workload.device.type, enabled=workload.precision == "fp16")
+        self._workload = workload
+
+    def step(
+        self, pixels: Tensor, labels: Tensor, *, step: int, learning_rate: float, momentum: float | None
+    ) -> tuple[Tensor, Tensor]:
+        """Train on one batch; returns its loss before the step and its hits, both still on the device."""
+        set_rates(self.optimizer, learning_rate, momentum)
+        seed_torch(self._workload.seed, use=Use.DROPOUT, position=step)
+        logits = self._logits(pixels)
+        loss = functional.cross_entropy(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        try:
+            with autocast(self._workload.device, self._workload.precision):
+                logits: Tensor = self.network(pixels)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise BatchTooSmall(f"Batch norm has a single value per channel in a batch of {len(pixels)}") from error
+        return logits.float()
+
+    @property
+    def momentum(self) -> float:
+        """What the last step was made with: SGD's momentum, Adam's beta1."""
+        return momentum_of(self.optimizer)
+
+
+@dataclass
+class Block:
+    """Some consecutive steps; `hits` of their images were classified rightly, and they took so many seconds."""
+
+    first_step: int
+    learning_rate: list[float] = field(default_factory=list)
+    momentum: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    hits: int = 0
+    seconds: float = 0.0
+
+    def event(self, phase: str) -> StepsDone:
+        """The block as the caller sees it."""
+        return StepsDone(phase, self.first_step, self.learning_rate, self.momentum, self.loss)
+
+
+class Ledger:
+    """Collects what steps return and fetches it in blocks: `.tolist()` waits for the GPU, so not at every step."""
+
+    def __init__(self, *, first_step: int, most_steps: int = 50, most_seconds: float = 1.0) -> None:
+        self._most_steps, self._most_seconds = most_steps, most_seconds
+        self._waiting: list[Tensor] = []
+        self._open(first_step)
+
+    def _open(self, first_step: int) -> None:
+        self._block = Block(first_step)
+        self._waiting = []
+        self._began = perf_counter()
+
+    def restart_clock(self) -> None:
+        """Leave out of the block's seconds what was no optimizer step, while it is still empty."""
+        self._began = perf_counter()
+
+    def add(self, loss: Tensor, hits: Tensor, *, learning_rate: float, momentum: float) -> None:
+        """Note one step."""
+        self._block.learning_rate.append(learning_rate)
+        self._block.momentum.append(momentum)
+        self._waiting += [loss, hits.to(loss.dtype)]
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the block is full or old enough to be shown."""
+        steps = len(self._block.learning_rate)
+        return steps >= self._most_steps or (steps > 0 and perf_counter() - self._began >= self._most_seconds)
+
+    def __len__(self) -> int:
+        return len(self._block.learning_rate)
+
+    def take(self) -> Block:
+        """Close the block, waiting for the device."""
+        block = self._block
+        numbers: list[float] = torch.stack(self._waiting).tolist() if self._waiting else []
+        block.loss, block.hits = numbers[::2], round(sum(numbers[1::2]))
+        block.seconds = perf_counter() - self._began
+        self._open(block.first_step + len(block.loss))
+        return block

@@ -1,0 +1,104 @@
+"""The learning-rate range test: one sweep of a fresh network from a small rate to a large one (Smith 2015)."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.schedules import sweep_rates
+from app.domain.specs.range_test import RangeTestSpec
+from worker.engine.device import memory_errors
+from worker.engine.divergence import SweepStop, Verdict
+from worker.engine.draws import preserved
+from worker.engine.errors import Stopped
+from worker.engine.events import Control, Logged, PhaseStarted, Resized
+from worker.engine.loop import Ledger, Stepper
+from worker.engine.workload import Workload
+
+_PHASE = "range_test"
+_BLOCK_STEPS = 10  # so many steps may be computed in vain after the loss diverged; fewer would wait for the GPU more
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The curve: learning rate and raw loss of each step, the last one being where it was stopped."""
+
+    learning_rate: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    stopped: Literal["diverged", "end", "non_finite"]
+    extended: bool  #: whether it went on for a decade beyond its end
+
+
+@dataclass
+class _Curve:
+    learning_rate: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+
+def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> Sweep:
+    """Run one sweep; emits its phase and steps, and leaves torch's global generators as they were.
+
+    Where the loss never diverged and the end was not the user's choice, it goes on for one more decade.
+    """
+    start, end = spec.bounds
+    rates = sweep_rates(start, end, spec.steps_for(workload.steps_per_epoch), spec.sweep)
+    control.emit(PhaseStarted(_PHASE, steps=len(rates)))
+    curve, rule = _Curve(), SweepStop()
+    with preserved(workload.device), memory_errors():
+        stepper = Stepper(workload, spec.optimizer)
+        stopped = _run(stepper, workload, rates, curve=curve, rule=rule, control=control)
+        extended = stopped is None and spec.end_lr is None
+        if extended:
+            more = _one_more_decade(rates)
+            control.emit(Logged("info", f"The loss did not diverge up to {end:g}; going on to {more[-1]:g}."))
+            control.emit(Resized(_PHASE, len(rates) + len(more)))
+            stopped = _run(stepper, workload, more, curve=curve, rule=rule, control=control)
+    return Sweep(np.array(curve.learning_rate), np.array(curve.loss), stopped or "end", extended)
+
+
+def _one_more_decade(rates: list[float]) -> list[float]:
+    """From the last rate to ten times as much, at the pace in which the sweep arrived, but in at least 10 steps."""
+    pace = math.log(rates[-1] / rates[-2])
+    steps = max(10, math.ceil(math.log(10) / pace))
+    return sweep_rates(rates[-1], 10 * rates[-1], steps + 1, "exponential")[1:]
+
+
+def _run(
+    stepper: Stepper, workload: Workload, rates: list[float], *, curve: _Curve, rule: SweepStop, control: Control
+) -> Verdict | None:
+    """Take a step at every rate, until the rule ends it."""
+    first = len(curve)
+    ledger = Ledger(first_step=first, most_steps=_BLOCK_STEPS, most_seconds=math.inf)
+    steps = range(first, first + len(rates))
+    batches = workload.training.shuffled(
+        workload.seed, augmentation=workload.augmentation, start=steps.start, stop=steps.stop
+    )
+    for step, rate, (pixels, labels) in zip(steps, rates, batches, strict=True):
+        if (request := control.stop_requested()) is not None:
+            raise Stopped(request)
+        # The rate is set before the step and noted with the loss of that very step.
+        loss, hits = stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=None)
+        ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)
+        if ledger.is_due or step == steps[-1]:
+            verdict = _settle(ledger, curve, rule=rule, control=control)
+            if verdict is not None:
+                return verdict
+    return None
+
+
+def _settle(ledger: Ledger, curve: _Curve, *, rule: SweepStop, control: Control) -> Verdict | None:
+    """Bring a block home; steps after the one that ended the sweep are dropped."""
+    block = ledger.take()
+    ending = rule.look_at(block.loss)
+    kept, verdict = ending if ending is not None else (len(block.loss), None)
+    for column in (block.learning_rate, block.momentum, block.loss):
+        del column[kept:]
+    curve.learning_rate += block.learning_rate
+    curve.loss += block.loss
+    control.emit(block.event(_PHASE))
+    return verdict

@@ -1,0 +1,200 @@
+"""What a job works on: from spec and data set to batches, a network's factory, device and precision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from app.domain.catalog import ArchitectureFact, default_image_size, describe_misfit
+from app.domain.specs.leaf import LeafSpec
+from app.domain.specs.parts import Augmentation
+from worker.engine import nets
+from worker.engine.batches import Batches, Format, Source
+from worker.engine.data import Dataset, split_validation
+from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, choose_device, choose_precision
+from worker.engine.draws import Use, preserved, seed_torch
+from worker.engine.errors import ImageSizeUnfit, NoTestSplit
+
+# Of the photographs in ImageNet, whose normalisation all published weights were trained with.
+_IMAGENET_MEAN = [0.485, 0.456, 0.406]
+_IMAGENET_STD = [0.229, 0.224, 0.225]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Everything that a range test and a training of the same spec share."""
+
+    classes: list[str]
+    device: torch.device
+    precision: str
+    form: Format
+    training: Batches
+    validation: Batches
+    test: Batches | None
+    augmentation: Augmentation
+    seed: int
+    new_network: Callable[[], nn.Module]
+    resolved: dict[str, Resolution] = field(default_factory=dict)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training images."""
+        return self.training.per_epoch
+
+    def fresh_network(self) -> nn.Module:
+        """A new network on the device, the same one every time; torch's global generators stay as they are."""
+        with preserved(self.device):
+            seed_torch(self.seed, use=Use.NETWORK)
+            network: nn.Module = self.new_network()
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+
+def prepare(
+    spec: LeafSpec,
+    dataset: Dataset,
+    *,
+    fact: ArchitectureFact,
+    default_validation: float,
+    default_augmentation: Augmentation,
+    device: str,
+    weights_dir: Path,
+) -> Workload:
+    """Settle every choice of the spec, and put the images where the training wants them.
+
+    Raises the EngineError that says which choice does not fit, and WeightsUnavailable within seconds.
+    """
+    there = choose_device(device)
+    resolved = {
+        "device": Resolution(str(there), "worker", "as the worker was started"),
+        "precision": choose_precision(spec.precision, there),
+        "image_size": _image_size(spec, dataset, fact),
+        "pretrained": _weights(spec, fact),
+        "augmentation": _augmentation(spec, default_augmentation),
+        "validation": _validation(spec, default_validation),
+    }
+    resolved["normalize"] = _normalization(spec, resolved["pretrained"].value)
+    form = _format(dataset, fact, resolved, device=there)
+    training, validation = _indices(dataset, resolved["validation"].value, seed=spec.seed)
+    resolved["batch_size"] = _batch_size(spec, len(training))
+    batch_size = int(resolved["batch_size"].value)
+    source = Source(dataset.train, there)
+    test = _whole(dataset, form, batch_size) if dataset.test is not None else None
+    on_test = resolved["validation"].value == "test"
+    held_out = test if on_test and test else Batches(source, validation, form=form, batch_size=batch_size)
+    return Workload(
+        classes=dataset.classes,
+        device=there,
+        precision=resolved["precision"].value,
+        form=form,
+        training=Batches(source, training, form=form, batch_size=batch_size),
+        validation=held_out,
+        test=None if on_test else test,
+        augmentation=Augmentation.model_validate(resolved["augmentation"].value),
+        seed=spec.seed,
+        new_network=_factory(spec, fact, resolved, classes=len(dataset.classes), form=form, folder=weights_dir),
+        resolved=resolved,
+    )
+
+
+def _image_size(spec: LeafSpec, dataset: Dataset, fact: ArchitectureFact) -> Resolution:
+    """The user's, or the source's own side, raised to what the network can take."""
+    side = dataset.train.side
+    if spec.image_size is not None:
+        if misfit := describe_misfit(spec.image_size, fact):
+            raise ImageSizeUnfit(misfit)
+        return Resolution(spec.image_size, "spec", AS_THE_SPEC_SAYS)
+    size = default_image_size(side, fact)
+    if size == side:
+        return Resolution(size, "dataset", "the side of its images")
+    return Resolution(size, "architecture", f"{fact.name} does not take {side} px; this is the next side it takes")
+
+
+def _weights(spec: LeafSpec, fact: ArchitectureFact) -> Resolution:
+    if spec.pretrained is False:
+        return Resolution(None, "spec", "fresh weights, as the spec says")
+    asked = None if spec.pretrained is True else spec.pretrained
+    name = nets.weights_name(fact.name, asked)
+    if asked is None:
+        return Resolution(name, "default", "the best published ones")
+    return Resolution(name, "spec", AS_THE_SPEC_SAYS)
+
+
+def _augmentation(spec: LeafSpec, default: Augmentation) -> Resolution:
+    if spec.augmentation == "default":
+        return Resolution(default.model_dump(), "dataset", "its default")
+    chosen = Augmentation() if spec.augmentation == "none" else spec.augmentation
+    return Resolution(chosen.model_dump(), "spec", AS_THE_SPEC_SAYS)
+
+
+def _validation(spec: LeafSpec, default: float) -> Resolution:
+    if spec.validation is None:
+        return Resolution(default, "dataset", "its default share of the training images")
+    return Resolution(spec.validation, "spec", AS_THE_SPEC_SAYS)
+
+
+def _normalization(spec: LeafSpec, weights: str | None) -> Resolution:
+    if spec.preprocessing is not None:
+        return Resolution(spec.preprocessing.normalize, "spec", AS_THE_SPEC_SAYS)
+    if weights:
+        return Resolution("imagenet", "pretrained", "the weights were trained with it")
+    return Resolution("dataset", "default", "mean and deviation of the training images")
+
+
+def _batch_size(spec: LeafSpec, images: int) -> Resolution:
+    if spec.batch_size <= images:
+        return Resolution(spec.batch_size, "spec", AS_THE_SPEC_SAYS)
+    return Resolution(images, "dataset", f"only {images} images are left for training beside the held-out ones")
+
+
+def _format(
+    dataset: Dataset, fact: ArchitectureFact, resolved: dict[str, Resolution], *, device: torch.device
+) -> Format:
+    channels = fact.channels or dataset.train.channels
+    mean, std = dataset.channel_mean, [value or 1.0 for value in dataset.channel_std]  # 0: all pixels alike
+    if resolved["normalize"].value == "imagenet":
+        grey = channels == 1
+        mean = [sum(_IMAGENET_MEAN) / 3] if grey else _IMAGENET_MEAN
+        std = [sum(_IMAGENET_STD) / 3] if grey else _IMAGENET_STD
+    return Format(device=device, side=resolved["image_size"].value, channels=channels, mean=mean, std=std)
+
+
+def _indices(dataset: Dataset, validation: object, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if validation != "test":
+        return split_validation(dataset.train.labels, float(str(validation)), seed=seed)
+    if dataset.test is None:
+        raise NoTestSplit(f"{dataset.name} has no test split to validate on")
+    return np.arange(len(dataset.train)), np.arange(0)
+
+
+def _whole(dataset: Dataset, form: Format, batch_size: int) -> Batches | None:
+    if dataset.test is None:
+        return None
+    return Batches(Source(dataset.test, form.device), np.arange(len(dataset.test)), form=form, batch_size=batch_size)
+
+
+def _factory(
+    spec: LeafSpec,
+    fact: ArchitectureFact,
+    resolved: dict[str, Resolution],
+    *,
+    classes: int,
+    form: Format,
+    folder: Path,
+) -> Callable[[], nn.Module]:
+    weights = resolved["pretrained"].value
+
+    def build() -> nn.Module:
+        options = spec.architecture.options
+        return nets.build(fact.name, classes=classes, channels=form.channels, image_size=form.side, options=options)
+
+    def build_pretrained() -> nn.Module:
+        return nets.build_pretrained(fact.name, classes=classes, image_size=form.side, weights=weights, folder=folder)
+
+    if weights is None:
+        return build
+    nets.fetch_weights(fact.name, weights, folder=folder)  # now, so that it fails before anything was computed
+    return build_pretrained
