@@ -1,0 +1,97 @@
+"""Turns a claimed row into an assignment for a training process: data, folders, the checkpoint to resume from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.config import Settings
+from app.datasets.service import DatasetFacts, resolve
+from app.db.tables import JobTable
+from app.domain.specs import parse_spec
+from app.errors import ServiceError
+from app.jobs.metrics import collect
+from app.jobs.repository import JobRepository
+from worker.datasets.source import DatasetSource
+from worker.engine.checkpoint_files import is_whole
+from worker.messages import Assignment, Failed, History, Places
+
+if TYPE_CHECKING:
+    from worker.runner import Runner
+
+
+class CannotStart(Exception):
+    """What the job needs is not there any more."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
+    """All the training process needs, read now so that it needs no database."""
+    settings = runner.settings
+    facts = _dataset(runner, job)
+    resume = newest_checkpoint(settings, job)
+    return Assignment(
+        job_id=job.id,
+        title=job.name or f"{job.spec['architecture']['name']} on {facts.name}",
+        spec=job.spec,
+        dataset=dataset_source(settings, facts),
+        dataset_id=facts.id,
+        default_image_size=facts.image_size,
+        default_validation=facts.validation,
+        default_augmentation=facts.augmentation,
+        device=runner.worker.device,
+        places=_places(settings, job),
+        checkpoint_seconds=settings.checkpoint_seconds,
+        resume=resume,
+        resolved=job.resolved,
+        history=_history(runner, job) if resume else History(),
+    )
+
+
+def dataset_source(settings: Settings, facts: DatasetFacts) -> DatasetSource:
+    """Where the images lie on this machine."""
+    if facts.kind == "built_in":
+        return DatasetSource("built_in", facts.name, settings.folder("datasets"), version=facts.version)
+    return DatasetSource(
+        facts.kind, facts.name, Path(facts.path or ""), version=facts.version, mode=facts.mode, side=facts.side
+    )
+
+
+def newest_checkpoint(settings: Settings, job: JobTable) -> Path | None:
+    """The checkpoint the row points to, or another that is on this machine and whole; else training starts over."""
+    if job.checkpoint is None:
+        return None
+    named = settings.data_dir.absolute() / job.checkpoint["path"]
+    # While the database was away, newer ones may have taken the place of the one it names.
+    others = sorted(named.parent.glob("checkpoint-*.pt"), reverse=True)
+    return next((path for path in [named, *others] if is_whole(path)), None)
+
+
+def _dataset(runner: "Runner", job: JobTable) -> DatasetFacts:
+    try:
+        with runner.database.reading() as session:
+            return resolve(parse_spec(job.spec).dataset, session)
+    except ServiceError as error:
+        title = "The data set is not available"
+        raise CannotStart(Failed("dataset_unavailable", title, error.detail, error.hint)) from error
+
+
+def _places(settings: Settings, job: JobTable) -> Places:
+    folders: dict[str, Any] = {
+        "attempt": settings.folder("attempts") / job.id / str(job.fence),
+        "checkpoints": settings.folder("checkpoints") / job.id,
+        "cache": settings.folder("cache"),
+        "weights": settings.folder("weights"),
+    }
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    return Places(**folders)
+
+
+def _history(runner: "Runner", job: JobTable) -> History:
+    """What was trained before the checkpoint, for pictures of the whole."""
+    with runner.database.reading() as session:
+        events = JobRepository(session).events(job.id, types=["steps", "epoch"])
+    metrics = collect(events, "training", series=[], max_points=100_000)
+    return History(metrics.steps, metrics.epochs)

@@ -1,0 +1,196 @@
+"""One attempt at a job, from the claim to its end: supervise the training process, report, store, finish."""
+
+import errno
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from obstore.exceptions import BaseError
+
+from app.config import Settings
+from app.db.tables import JobTable, ModelFileTable, ModelTable
+from app.domain.lifecycle import JobState
+from app.ids import new_id
+from app.jobs.claims import Claims, Lease, LeaseLost
+from worker.assignments import CannotStart, make_assignment
+from worker.engine.events import Stop
+from worker.lease import DATABASE_DOWN, LeaseKeeper
+from worker.messages import Ending, Failed, FileMade, Finished, Happened, Message, ModelMade, Settled, StoppedEarly
+from worker.reporter import Reporter, plain
+from worker.storing import put_patiently
+from worker.supervision import TrainingProcess, describe_exit
+
+if TYPE_CHECKING:
+    from worker.runner import Runner
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 0.1
+STOPPING_PATIENCE = 0.35  #: of the usual escalation: a worker must be gone within 10 s of SIGTERM
+LONGEST_OUTAGE_SECONDS = 15 * 60
+
+
+class Attempt:
+    """One claim of one job."""
+
+    def __init__(self, runner: "Runner", job: JobTable) -> None:
+        self._runner = runner
+        self._settings = runner.settings
+        self._job = job
+        self._lease = Lease(job.id, job.fence)
+        parts: dict[str, Any] = {"database": runner.database, "settings": runner.settings, "lease": self._lease}
+        self._reporter = Reporter(**parts, store=runner.store)
+        self._keeper = LeaseKeeper(**parts)
+        self._ending: Ending | None = None
+        self._model_id = new_id("mdl")
+
+    def work(self) -> None:
+        """From the claim to the end of this attempt."""
+        with self._keeper:
+            try:
+                assignment = make_assignment(self._runner, self._job)
+            except CannotStart as reason:
+                self._end(reason.failure)
+                return
+            process = TrainingProcess(self._runner.processes, assignment)
+            try:
+                self._supervise(process)
+            except BaseException:
+                process.kill()
+                process.join()
+                raise
+            exit_code = process.join()
+            self._patiently(lambda: self._end(self._ending, exit_code=exit_code))
+
+    def _supervise(self, process: TrainingProcess) -> None:
+        while process.is_open:
+            for message in process.messages(timeout_seconds=TICK_SECONDS):
+                self._take(message)
+            self._commit_when_due()
+            if self._keeper.state() is JobState.CANCELLING:
+                process.ask(Stop.CANCEL)
+            elif self._runner.stopping() or self._keeper.silence_seconds() > LONGEST_OUTAGE_SECONDS:
+                process.ask(Stop.YIELD)
+            process.escalate(patience=STOPPING_PATIENCE if self._runner.stopping() else 1.0)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Happened | Settled | FileMade):
+            self._reporter.take(message)
+        else:
+            self._ending = message
+
+    def _commit_when_due(self) -> None:
+        """While the database is down the training goes on, and what it says is kept."""
+        if not self._reporter.is_due():
+            return
+        try:
+            self._reporter.commit()
+        except DATABASE_DOWN as error:
+            self._reporter.postpone()
+            log.warning("the database does not take the history; training on", error=str(error))
+
+    def _patiently(self, write: Callable[[], None]) -> None:
+        """Write the end even if the database is away for a while; past that the sweeper finds the job."""
+        while True:
+            try:
+                return write()
+            except DATABASE_DOWN as error:
+                if self._keeper.silence_seconds() > LONGEST_OUTAGE_SECONDS or self._runner.stopping():
+                    raise
+                log.warning("the database does not answer; the end of the job waits", error=str(error))
+                time.sleep(self._settings.heartbeat_seconds)
+
+    def _end(self, ending: Ending | None, *, exit_code: int = 0) -> None:
+        match ending:
+            case Finished():
+                self._succeed(ending)
+            case Failed():
+                self._finish(JobState.FAILED, self._error(asdict(ending), retryable=False))
+            case StoppedEarly(reason=Stop.CANCEL):
+                self._finish(JobState.CANCELLED, None)
+            case None if not self._runner.stopping():
+                self._lose(describe_exit(exit_code))
+            case _:  # asked to yield, or killed because the worker had to stop
+                self._reporter.commit_with(lambda claims: claims.give_back(self._lease))
+        log.info("attempt ended", ending=type(ending).__name__, exit_code=exit_code)
+
+    def break_off(self, error: Exception) -> None:
+        """Put the job back into the queue, or end it, after a failure of the worker's own."""
+        try:
+            self._lose(describe_failure(error))
+        except (LeaseLost, *DATABASE_DOWN):
+            log.exception("the job is left to the sweeper")
+
+    def _finish(self, to: JobState, error: dict[str, Any] | None) -> None:
+        self._reporter.commit_with(lambda claims: claims.finish(self._lease, to, error=error))
+
+    def _lose(self, facts: dict[str, Any]) -> None:
+        error = self._error(facts, retryable=True)
+        self._reporter.commit_with(lambda claims: claims.lose(self._lease, error=error))
+
+    def _error(self, facts: dict[str, Any], *, retryable: bool) -> dict[str, Any]:
+        return facts | {"retryable": retryable, "attempt": self._job.attempts}
+
+    def _succeed(self, ending: Finished) -> None:
+        model = self._store_model(ending.model) if ending.model else None
+        self._reporter.commit_with(lambda claims: self._write_success(claims, ending, model))
+
+    def _write_success(self, claims: Claims, ending: Finished, model: ModelTable | None) -> None:
+        job = claims.finish(self._lease, JobState.SUCCEEDED)
+        if job.state != JobState.SUCCEEDED:
+            return  # cancelled at the last moment
+        job.result = plain(ending.result)
+        if model is not None:
+            claims.session.add(model)
+            job.model_id = model.id
+
+    def _store_model(self, made: ModelMade) -> ModelTable:
+        files = []
+        for file in made.files:
+            key = f"models/{self._model_id}/{file.name}"
+            put_patiently(self._runner.store, key, file.path)
+            facts = {"size": file.size, "sha256": file.sha256, "media_type": file.media_type}
+            files.append(ModelFileTable(name=file.name, key=key, **facts))
+        columns = plain(made.facts) | {"job_id": self._job.id, "created_at": datetime.now(UTC)}
+        return ModelTable(id=self._model_id, files=files, **columns)
+
+    def clean_up(self) -> None:
+        """Remove the attempt's files, and the checkpoints once the job has ended."""
+        shutil.rmtree(attempt_folder(self._settings, self._job), ignore_errors=True)
+        try:
+            job = self._present()
+        except DATABASE_DOWN:
+            return  # the keeper's collector finds what is left
+        if job is None or JobState(job.state).ended:
+            shutil.rmtree(self._settings.folder("checkpoints") / self._job.id, ignore_errors=True)
+        if job is None or job.model_id != self._model_id:
+            # A model that came to nothing: cancelled at the last moment, or the lease was lost.
+            self._runner.store.discard_below(f"models/{self._model_id}/")
+
+    def _present(self) -> JobTable | None:
+        with self._runner.database.reading() as session:
+            return session.get(JobTable, self._job.id)
+
+
+def attempt_folder(settings: Settings, job: JobTable) -> Path:
+    """Where an attempt's files lie until they are stored; nobody else writes there."""
+    return settings.folder("attempts") / job.id / str(job.fence)
+
+
+def describe_failure(error: Exception) -> dict[str, str]:
+    """The error for a failure of the worker, not of the training."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail, hint = "No space is left in the worker's data folder.", "Free disk space on the worker."
+        return {"code": "storage_full", "title": "The worker's disk is full", "detail": detail, "hint": hint}
+    if isinstance(error, BaseError | OSError):
+        detail = f"A file could not be stored: {type(error).__name__}."
+        hint = "See the worker's log, and whether the artifact store can be reached."
+        return {"code": "storage_unavailable", "title": "The store does not answer", "detail": detail, "hint": hint}
+    detail = f"The worker met an error it did not foresee: {type(error).__name__}."
+    title = "The worker met an error"
+    return {"code": "internal_error", "title": title, "detail": detail, "hint": "See the worker's log and report it."}

@@ -1,0 +1,96 @@
+"""The training process: engine in, messages out through a pipe, files into the attempt's folder.
+
+Importing this module only imports: it is what the forkserver loads before any training is forked from it.
+"""
+
+import errno
+import os
+import threading
+import traceback
+from multiprocessing.connection import Connection
+
+import torch
+
+from worker.engine.errors import DeviceOutOfMemory, EngineError, Stopped
+from worker.engine.events import Event, Logged, Stop
+from worker.messages import Assignment, Failed, Happened, Message, StoppedEarly
+from worker.work import run
+
+ORPHANED = 75  #: exit code when the supervisor is gone
+
+
+class Line:
+    """The engine's control at this end of the pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._stop: Stop | None = None
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def emit(self, event: Event) -> None:
+        """Say what happened."""
+        self.send(Happened(event))
+
+    def stop_requested(self) -> Stop | None:
+        """What the supervisor asked for, if anything."""
+        return self._stop
+
+    def send(self, message: Message) -> None:
+        """Say something to the supervisor; without one there is nothing left to work for."""
+        try:
+            self._pipe.send(message)
+        except OSError:
+            os._exit(ORPHANED)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self._stop = self._pipe.recv()
+        except (EOFError, OSError):
+            # The parent process is the forkserver, which lives on, so the pipe is the only sign.
+            os._exit(ORPHANED)
+
+
+def work_on(pipe: Connection, assignment: Assignment) -> None:
+    """Work on one assignment and say how it ended."""
+    os.setpgid(0, 0)  # so that whatever a data loader starts ends with it
+    line = Line(pipe)
+    line.send(_ending(assignment, line))
+
+
+def _ending(assignment: Assignment, line: Line) -> Message:
+    try:
+        return run(assignment, line)
+    except Stopped as stopped:
+        return StoppedEarly(stopped.reason)
+    except EngineError as error:
+        return Failed(error.code, error.title, error.detail, error.hint)
+    except torch.OutOfMemoryError as error:
+        return _out_of_memory(error)
+    except MemoryError:
+        hint = "Lower batch_size or image_size, or give the worker more memory."
+        return Failed("host_out_of_memory", "The machine ran out of memory", "An allocation failed.", hint)
+    except OSError as error:
+        return _storage(error, line)
+    except Exception as error:  # noqa: BLE001 - the last resort: the job must end with a word
+        return _unforeseen(error, line)
+
+
+def _out_of_memory(error: Exception) -> Failed:
+    failure = DeviceOutOfMemory(str(error).splitlines()[0])
+    return Failed(failure.code, failure.title, failure.detail, failure.hint)
+
+
+def _storage(error: OSError, line: Line) -> Failed:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return _unforeseen(error, line)
+    hint = "Free disk space on the worker, then submit the job again."
+    return Failed("storage_full", "The worker's disk is full", "No space is left in its data folder.", hint)
+
+
+def _unforeseen(error: Exception, line: Line) -> Failed:
+    traceback.print_exception(error)  # into the worker's log; users get no traceback
+    summary = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    line.emit(Logged("error", summary))
+    title = "The training met an error it did not foresee"
+    return Failed("internal_error", title, summary, "See the worker's log for the traceback and report it.")

@@ -1,0 +1,157 @@
+"""Has new datasets checked, one at a time, in a child with limits; the keeper's loop looks in on it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import update
+
+from app.datasets.repository import DatasetRepository
+from app.datasets.schemas import Report
+from app.db.session import Database
+from app.db.tables import DatasetTable
+from worker.datasets.errors import Problem
+from worker.keeper.check import Request, aside_of, invalid
+
+log = structlog.get_logger()
+
+CPU_TIME = timedelta(minutes=60)
+WALL_TIME = timedelta(minutes=30)
+_LARGEST_VERDICT_BYTES = 64 << 20
+
+
+class Verdict(BaseModel):
+    """What a check found. It comes from a process that read hostile files, so its form is not taken on trust."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["ready", "invalid"]
+    version: str | None = None
+    classes: list[str] | None = None
+    counts: dict[str, dict[str, int]] | None = None
+    image: dict[str, Any] | None = None
+    channel_mean: list[float] | None = None
+    channel_std: list[float] | None = None
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A check under way."""
+
+    dataset: DatasetTable
+    process: "subprocess.Popen[bytes]"
+    output: IO[bytes]
+    deadline: float
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended by itself or must be ended."""
+        return self.process.poll() is not None or time.monotonic() > self.deadline
+
+
+class Importer:
+    """Checks whatever is `validating`. A keeper that dies leaves the row as it is, and the next one begins anew."""
+
+    def __init__(self, database: Database, *, wall_time: timedelta = WALL_TIME) -> None:
+        self.database = database
+        self.wall_time = wall_time
+        self._running: _Check | None = None
+
+    def advance(self) -> bool:
+        """End a check that is over and begin the next; never waits. True while one is under way."""
+        if self._running is not None and self._running.is_over:
+            self._end(self._running)
+            self._running = None
+        if self._running is None:
+            self._running = self._begin_next()
+        return self._running is not None
+
+    def stop(self) -> None:
+        """Give up a check under way, for another keeper to do."""
+        if self._running is not None:
+            _kill(self._running)
+            self._running = None
+
+    def _begin_next(self) -> _Check | None:
+        with self.database.reading() as session:
+            dataset = DatasetRepository(session).oldest_validating()
+        if dataset is None:
+            return None
+        log.info("dataset check begins", dataset_id=dataset.id)
+        request = Request(dataset.path, dataset.upload, cpu_seconds=int(CPU_TIME.total_seconds()))
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child; a pipe could fill up
+        return _Check(dataset, _start(request, output), output, time.monotonic() + self.wall_time.total_seconds())
+
+    def _end(self, check: _Check) -> None:
+        verdict = _read_verdict(check)
+        columns = verdict.model_dump()
+        with self.database.transaction() as session:  # first: if it fails, the next round does all of this again
+            mine = update(DatasetTable).where(DatasetTable.id == check.dataset.id, DatasetTable.state == "validating")
+            found = session.execute(mine.values(**columns, upload=None).returning(DatasetTable.id)).one_or_none()
+        log.info("dataset check ended", dataset_id=check.dataset.id, state=verdict.state)
+        _kill(check)
+        is_wanted = found is not None and verdict.state == "ready"  # else it failed, or was deleted in the meantime
+        if check.dataset.upload and not self._was_ended_by_another(check, found=found is not None):
+            _tidy(Path(check.dataset.upload), Path(check.dataset.path), is_wanted=is_wanted)
+
+    def _was_ended_by_another(self, check: _Check, *, found: bool) -> bool:
+        """Whether another keeper, elected meanwhile, has the say over the files."""
+        if found:
+            return False
+        with self.database.reading() as session:
+            return session.get(DatasetTable, check.dataset.id) is not None
+
+
+def _tidy(upload: Path, folder: Path, *, is_wanted: bool) -> None:
+    """Remove the archive, what a check that was ended left half unpacked, and images that nobody will use."""
+    shutil.rmtree(aside_of(folder), ignore_errors=True)
+    if not is_wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+    upload.unlink(missing_ok=True)
+
+
+def _start(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    # Isolated (-I) and with an empty environment: whoever breaks a decoder finds no credentials.
+    command = [sys.executable, "-I", "-m", "worker.keeper.check"]
+    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
+        command, stdin=subprocess.PIPE, stdout=output, env={"LANG": "C.UTF-8"}, start_new_session=True
+    )
+    assert process.stdin is not None  # noqa: S101 - asked for above
+    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
+    process.stdin.flush()  # and stays open: its end is the end of the child
+    return process
+
+
+def _read_verdict(check: _Check) -> Verdict:
+    if check.process.returncode is None:
+        return _failed("check_timed_out", "The check took longer than it may.")
+    check.output.seek(0)
+    try:
+        return Verdict.model_validate_json(check.output.read(_LARGEST_VERDICT_BYTES))
+    except ValidationError:
+        log.error("dataset check broke off", dataset_id=check.dataset.id, exit_code=check.process.returncode)
+        return _failed("check_failed", f"The check broke off with exit code {check.process.returncode}.")
+
+
+def _failed(code: str, detail: str) -> Verdict:
+    hint = "Look for damaged or very large images, and add the dataset again; the keeper's log says more."
+    verdict = invalid([Problem(code, None, detail, hint)], found="The check could not be finished.")
+    return Verdict.model_validate(verdict)
+
+
+def _kill(check: _Check) -> None:
+    check.process.kill()
+    check.process.wait()
+    check.output.close()
+    if check.process.stdin:
+        check.process.stdin.close()

@@ -1,0 +1,87 @@
+"""The keeper's loop: one elected process that sweeps and checks datasets. `python -m worker.keeper` runs it."""
+
+import argparse
+import signal
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.config import Settings
+from app.db.session import Database
+from app.logs import configure_logs
+from app.parent import follow_stdin
+from app.queue import CeleryQueue
+from worker.keeper.collector import Collector
+from worker.keeper.election import Election
+from worker.keeper.imports import Importer
+from worker.keeper.sweeper import Sweeper
+
+log = structlog.get_logger()
+
+DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
+
+
+def main() -> None:
+    """Keep house until told to stop."""
+    parser = argparse.ArgumentParser(
+        prog="supercycle keeper", description="Housekeeping; several may run, one is elected."
+    )
+    parser.add_argument("--follow-stdin", action="store_true", help="stop when standard input ends")
+    if parser.parse_args().follow_stdin:
+        follow_stdin()
+    configure_logs("keeper")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    Keeper(Settings(), over=over).run()
+
+
+class Keeper:
+    """One candidate for keeping house."""
+
+    def __init__(self, settings: Settings, *, over: threading.Event) -> None:
+        self._settings = settings
+        self._over = over
+        self._database = Database(settings.database)
+        self._election = Election(self._database, lease=settings.lease)
+        self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
+        self._importer = Importer(self._database)
+        self._collector = Collector(self._database, settings)
+        self._elected = False
+
+    def run(self) -> None:
+        """Until told to stop."""
+        try:
+            while not self._over.wait(self._settings.sweep_seconds):
+                self._round()
+        finally:
+            self._importer.stop()
+        if self._elected:
+            self._election.resign()
+
+    def _round(self) -> None:
+        try:
+            was_elected, self._elected = self._elected, self._election.win()
+        except DATABASE_DOWN as error:
+            self._sweeper.pause()
+            log.warning("the database does not answer", error=str(error))
+            return
+        if self._elected:
+            for duty in (self._sweeper.sweep, self._importer.advance, self._collector.collect):
+                self._do(duty)
+        elif was_elected:
+            self._importer.stop()
+            self._sweeper.pause()
+
+    def _do(self, duty: Callable[[], object]) -> None:
+        """One duty that fails must not keep the others from being done."""
+        try:
+            duty()
+        except DATABASE_DOWN as error:
+            self._sweeper.pause()
+            log.warning("the database does not answer", error=str(error))
+        except Exception:
+            log.exception("a duty failed; the next round tries again", duty=duty.__qualname__)

@@ -1,0 +1,151 @@
+"""A training's messages become rows: events, progress, artifacts. One commit a second, under the fence."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert
+
+from app.artifacts.store import ArtifactStore
+from app.config import Settings
+from app.db.session import Database
+from app.db.tables import ArtifactTable, JobTable
+from app.domain.lifecycle import JobState
+from app.jobs.claims import Claims, Lease
+from app.jobs.repository import NewEvent
+from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, Progress, Resized, StepsDone
+from worker.messages import FileMade, Happened, Settled
+from worker.progress import ProgressMeter
+from worker.storing import put_patiently
+
+Change = Callable[[JobTable], None]
+
+
+@dataclass
+class _Pending:
+    """What the next commit will hold."""
+
+    events: list[NewEvent] = field(default_factory=list)
+    resolved: dict[str, Any] = field(default_factory=dict)
+    checkpoint: dict[str, Any] | None = None
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    has_moved: bool = False  #: the progress bar
+    urgent: bool = False
+
+
+class Reporter:
+    """Collects what a training says, and commits it."""
+
+    def __init__(self, *, database: Database, store: ArtifactStore, settings: Settings, lease: Lease) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._lease = lease
+        self._pending = _Pending()
+        self._meter = ProgressMeter()
+        self._committed = time.monotonic()
+
+    def take(self, message: Happened | Settled | FileMade) -> None:
+        """Note a message for the next commit; a file is stored at once, outside any transaction."""
+        match message:
+            case Happened():
+                self._take_event(message)
+            case Settled():
+                settled = {"value": message.value, "origin": message.origin, "reason": message.reason}
+                self._pending.resolved[message.name] = plain(settled)
+            case FileMade():
+                self._take_file(message)
+
+    def _take_event(self, message: Happened) -> None:
+        event = message.event
+        self._meter.update(event)
+        if isinstance(event, CheckpointSaved):
+            path = event.path.relative_to(self._settings.data_dir.absolute())
+            self._pending.checkpoint = {"step": event.step, "path": str(path), "sha256": event.sha256}
+            data = {"step": event.step, "best": event.best}
+        elif isinstance(event, Progress | Resized):
+            self._pending.has_moved = True  # the bar; it leaves no history
+            return
+        else:
+            data = {name: value for name, value in event.data().items() if not _is_bar(event, name)}
+        self._pending.events.append(NewEvent(event.type, plain(data), message.time))
+        # People wait for these; blocks of steps can wait a second.
+        self._pending.urgent |= not isinstance(event, StepsDone) or event.first_step == 0
+
+    def _take_file(self, file: FileMade) -> None:
+        key = f"jobs/{self._lease.job_id}/{self._lease.fence}/{file.name}"
+        put_patiently(self._store, key, file.path)
+        row = {"job_id": self._lease.job_id, "name": file.name, "key": key, "created_at": file.time}
+        facts = {"size": file.size, "sha256": file.sha256, "media_type": file.media_type}
+        self._pending.artifacts.append(row | facts)
+        self._pending.events.append(NewEvent("artifact", {"name": file.name}, file.time))
+        self._pending.urgent = True
+
+    def is_due(self, *, interval_seconds: float = 1.0) -> bool:
+        """Whether it is time for the next commit."""
+        age = time.monotonic() - self._committed
+        waiting = self._pending.events or self._pending.resolved or self._pending.has_moved
+        return bool(waiting) and age >= (0.1 if self._pending.urgent else interval_seconds)
+
+    def commit(self) -> JobState:
+        """Write all that is pending; the answer carries a request to cancel. Nothing is lost if it raises."""
+        with self._database.transaction() as session:
+            claims = Claims(session, lease=self._settings.lease)
+            state = claims.write(self._lease, self._pending.events, change=self._apply)
+            self._replace_artifacts(claims)
+        self._forget()
+        return state
+
+    def postpone(self) -> None:
+        """Try the next commit later; nothing is lost."""
+        self._committed = time.monotonic()
+
+    def commit_with(self, ending: Callable[[Claims], object]) -> None:
+        """Write all that is pending and the job's end in one transaction."""
+        with self._database.transaction() as session:
+            claims = Claims(session, lease=self._settings.lease)
+            claims.write(self._lease, self._pending.events, change=self._apply)
+            self._replace_artifacts(claims)
+            ending(claims)
+        self._forget()
+
+    def _apply(self, job: JobTable) -> None:
+        job.phase = self._meter.phase or job.phase
+        job.progress = self._meter.as_dict()
+        if self._pending.resolved:
+            job.resolved = job.resolved | self._pending.resolved
+        if self._pending.checkpoint is not None:
+            if job.checkpoint is None or self._pending.checkpoint["step"] > job.checkpoint["step"]:
+                job.crashes = 0  # there was progress: crashes before it do not count
+            job.checkpoint = self._pending.checkpoint
+
+    def _replace_artifacts(self, claims: Claims) -> None:
+        for row in self._pending.artifacts:
+            same = (ArtifactTable.job_id == row["job_id"], ArtifactTable.name == row["name"])
+            claims.session.execute(delete(ArtifactTable).where(*same))
+            claims.session.execute(insert(ArtifactTable).values(**row))
+
+    def _forget(self) -> None:
+        self._pending = _Pending()
+        self._committed = time.monotonic()
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """The value as JSON can hold it: what is not finite is null, a path is text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_bar(event: object, name: str) -> bool:
+    """Sizes of the progress bar, which are no part of the public event."""
+    return (isinstance(event, PhaseStarted) and name in ("steps", "epochs")) or (
+        isinstance(event, EpochDone) and name == "images_per_second" and getattr(event, name) is None
+    )
