@@ -1,0 +1,80 @@
+"""Commands on data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supercycle.cli.options import AsJson, connect
+from supercycle.cli.output import print_facts, print_json, print_table, say
+from supercycle.transport import Json
+
+app = typer.Typer(help="Data sets: built-in, uploaded, registered.", no_args_is_help=True)
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")]
+
+
+@app.command(name="list")
+def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
+    """List every data set."""
+    datasets = connect(context).datasets()
+    if as_json:
+        print_json(datasets)
+        return
+    rows = [[one["name"], one["kind"], one["state"], len(one["classes"]), images(one), one["id"]] for one in datasets]
+    print_table(("name", "kind", "state", "classes", "images", "id"), rows)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its name or id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one data set, and what is wrong with it where something is."""
+    _print(connect(context).dataset(dataset), as_json=as_json)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: NewName,
+    path: Annotated[Path, typer.Argument(exists=True, help="A zip or tar of class folders, or such a folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Upload a data set; the service checks it before it can be used."""
+    _print_new(connect(context).add_dataset(name, path), as_json=as_json)
+
+
+@app.command()
+def register(
+    context: typer.Context,
+    name: NewName,
+    path: Annotated[str, typer.Argument(help="A folder on the server, below one of its SUPERCYCLE_DATASET_ROOTS.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a folder on the server known as a data set."""
+    _print_new(connect(context).register_dataset(name, path), as_json=as_json)
+
+
+def images(dataset: Json) -> int:
+    """How many images it has, over all splits and classes."""
+    return sum(sum(classes.values()) for classes in dataset["counts"].values())
+
+
+def _print_new(dataset: Json, *, as_json: bool) -> None:
+    _print(dataset, as_json=as_json)
+    if not as_json and dataset["state"] == "validating":
+        say(f"see how the check went with: supercycle datasets show {dataset['name']}")
+
+
+def _print(dataset: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(dataset)
+        return
+    names = ("name", "id", "kind", "state", "version", "created_at", "classes", "image")
+    report = dataset.get("report") or {}
+    problems = [
+        ("problem", f"{one.get('path') or ''} {one['detail']} {one['hint']}") for one in report.get("problems", [])
+    ]
+    print_facts([*((name, dataset.get(name)) for name in names), ("images", images(dataset)), *problems])

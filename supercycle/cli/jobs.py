@@ -1,0 +1,94 @@
+"""Commands on jobs that exist: list, show, cancel, download."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect
+from supercycle.cli.output import complain, print_json, print_table, say
+from supercycle.cli.report import tidy, whole
+from supercycle.errors import NotReady
+
+FAILED = 1
+COLUMNS = ("id", "kind", "name", "state", "phase", "done", "created")
+
+
+def list_jobs(
+    context: typer.Context,
+    kind: Annotated[str | None, typer.Option(help="Only range_test or training.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state; may be repeated.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    jobs = [job.data for job in connect(context).jobs(kind=kind, state=state or None, tag=tag, limit=limit)]
+    if as_json:
+        print_json(jobs)
+        return
+    print_table(
+        COLUMNS,
+        [
+            [
+                job["id"],
+                job["kind"],
+                job["name"],
+                job["state"],
+                job["phase"],
+                f"{100 * job['progress']['fraction']:.0f} %",
+                tidy(job["created_at"]),
+            ]
+            for job in jobs
+        ],
+    )
+
+
+def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job: what it runs, how far it is, what came out."""
+    job = connect(context).job(job_id)
+    if as_json:
+        print_json(job.data)
+    else:
+        whole(job.data)
+
+
+def cancel(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Stop a job. One that is running stops within a batch."""
+    job = connect(context).job(job_id).cancel()
+    if as_json:
+        print_json(job.data)
+    else:
+        say(f"{job.id} {job.state}")
+
+
+def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: AsJson = False) -> None:
+    """Save a job's plots and files and its model, each one checked; of a job that goes on, what it has so far."""
+    job = connect(context).job(job_id)
+    try:
+        files = job.download(to or Path(job.id))
+    except NotReady as error:
+        raise NotReady(f"{error}; follow it with: supercycle watch {job.id}") from error
+    print_saved(files, as_json=as_json)
+    if not files:
+        complain(f"{job.id} is {job.state} and left no files")
+        raise typer.Exit(FAILED)
+    if not job.has_ended:
+        complain(f"{job.id} is {job.state}: more files will come; follow it with: supercycle watch {job.id}")
+
+
+def print_saved(files: list[Path], *, as_json: bool) -> None:
+    """The files that were written."""
+    if as_json:
+        print_json([str(path) for path in files])
+        return
+    for path in files:
+        say(str(path))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(name="jobs")(list_jobs)
+    app.command()(show)
+    app.command()(cancel)
+    app.command()(download)

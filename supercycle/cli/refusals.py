@@ -1,0 +1,58 @@
+"""Errors as people at a command line read them: options instead of JSON pointers, commands instead of addresses."""
+
+from supercycle.cli.output import complain
+from supercycle.cli.spec import OPTIONS
+from supercycle.errors import FieldError, ProblemError, SupercycleError
+
+# What the service says about these speaks of HTTP; here is what to type.
+HINTS = {
+    "job_ended": "There is nothing to cancel.",
+    "unknown_dataset": "See what there is with: supercycle datasets list",
+    "unknown_job": "See what there is with: supercycle jobs",
+    "unknown_model": "See what there is with: supercycle models list",
+}
+# A refusal of one of these is about a spec, whose fields have options.
+SUBMITTING = ("train", "range-test")
+# Fields by which an option gives the whole object around them.
+MARKERS = ("name", "policy", "patience")
+# Options whose value holds more than one field.
+COMPOSITE = frozenset({"architecture", "augmentation", "dataset", "tags"})
+
+
+def print_error(error: SupercycleError, *, command: str | None = None) -> None:
+    """What was refused, where, and what to do."""
+    complain("\n".join(_problem_lines(error, command=command)) if isinstance(error, ProblemError) else str(error))
+
+
+def _problem_lines(error: ProblemError, *, command: str | None) -> list[str]:
+    lines = [f"{error.title} ({error.code})", "" if _fields_say_it(error) else error.detail]
+    lines += [f"  {_place(field, command=command)}: {field.detail}" for field in error.errors]
+    lines += [HINTS.get(error.code, error.hint)]
+    lines += [f"request {error.request_id}" if error.status >= 500 and error.request_id else ""]
+    return [line for line in lines if line]
+
+
+def _fields_say_it(error: ProblemError) -> bool:
+    """Whether the detail only repeats what stands at the fields."""
+    return bool(error.errors) and all(one.pointer in error.detail or one.detail in error.detail for one in error.errors)
+
+
+def _place(field: FieldError, *, command: str | None) -> str:
+    if not field.pointer.startswith("#"):
+        return f"--{field.pointer.replace('_', '-')}"  # a query parameter; each is an option of its command
+    path = tuple(part.replace("~1", "/").replace("~0", "~") for part in field.pointer.split("/")[1:])
+    if command in SUBMITTING and path:
+        return option_for(path)
+    return ".".join(path) or "the request"
+
+
+def option_for(path: tuple[str, ...]) -> str:
+    """The option that gives the field at `path` of a spec its value."""
+    for option, (place, _) in OPTIONS.items():
+        if path == place or (path == place[:-1] and place[-1] in MARKERS) or _holds(option, place, path):
+            return "--tag" if option == "tags" else f"--{option.replace('_', '-')}"
+    return f"--set {'.'.join(path)}"
+
+
+def _holds(option: str, place: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    return option in COMPOSITE and path[: len(place)] == place

@@ -1,0 +1,93 @@
+"""What a job is and what came out of it, in words: the whole of it, or the outcome in a few lines."""
+
+import re
+
+from supercycle.cli.output import EMPTY, cell_text, complain, field_text, percent, print_aligned, print_facts, say
+from supercycle.transport import Json
+
+HEAD = ("id", "kind", "name", "tags", "state", "phase")
+HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
+DIGEST_LETTERS = 12
+
+
+def outcome(job: Json) -> None:
+    """What came out of it, in a few lines."""
+    result, max_lr = job.get("result") or {}, (job.get("resolved") or {}).get("max_lr") or {}
+    best = result.get("best") or {}
+    print_facts(
+        [
+            ("state", job["state"]),
+            ("learning rate", result.get("max_lr") or max_lr.get("value")),
+            (
+                "reason",
+                result.get("reason") or (max_lr.get("reason") if max_lr.get("origin") == "range_test" else None),
+            ),
+            ("validation accuracy", _best_accuracy(best)),
+            ("test accuracy", result.get("test_accuracy")),
+            ("epochs", result.get("epochs_run")),
+            ("seconds", result.get("seconds")),
+            ("warnings", result.get("warnings")),
+            ("model", job.get("model_id")),
+        ]
+    )
+    _print_error(job)
+    _say_how_to_download(job)
+
+
+def whole(job: Json) -> None:
+    """All there is to know: the job, its spec, what the service settled, its result."""
+    facts = [*((name, job.get(name)) for name in HEAD), ("progress", _progress(job))]
+    print_facts([*facts, *((name, tidy(job.get(name))) for name in HISTORY)])
+    _print_part("spec", [[name, field_text(name, value)] for name, value in job["spec"].items() if name != "kind"])
+    _print_part("settled by the service", _resolved_rows(job["resolved"]))
+    _print_part("result", [[name, field_text(name, value)] for name, value in (job["result"] or {}).items()])
+    _print_error(job)
+    _say_how_to_download(job)
+
+
+def _print_error(job: Json) -> None:
+    """Why it failed, if it has."""
+    error = job.get("error")
+    if error:
+        lines = [f"{error['title']} ({error['code']})", error.get("detail"), error.get("hint")]
+        complain("\n".join(str(line) for line in lines if line))
+
+
+def _say_how_to_download(job: Json) -> None:
+    """The next command, for a job that has succeeded."""
+    if job["state"] == "succeeded":
+        say(f"save the files with: supercycle download {job['id']}")
+
+
+def _print_part(heading: str, rows: list[list[str]]) -> None:
+    shown = [row for row in rows if row[1] not in ("", "-")]
+    if shown:
+        say(f"\n{heading}")
+        print_aligned([[f"  {row[0]}", *row[1:]] for row in shown])
+
+
+def _resolved_rows(resolved: Json) -> list[list[str]]:
+    """What was chosen and why; the learning rate, which is what it is all about, comes first."""
+    names = sorted(resolved, key=lambda name: name != "max_lr")
+    return [[name, cell_text(tidy(resolved[name]["value"])), cell_text(resolved[name]["reason"])] for name in names]
+
+
+def _progress(job: Json) -> str | None:
+    progress = job["progress"]
+    if job["state"] != "running" or not progress["steps"]:
+        return None
+    left = progress["eta_seconds"]
+    return f"{percent(progress['fraction'])}" + ("" if left is None else f", about {left:.0f} s left in this phase")
+
+
+def tidy(value: object) -> object:
+    """Digests by their first letters, as far as people compare them; times to the second."""
+    if not isinstance(value, str):
+        return value
+    short = re.sub(rf"^(sha256:[0-9a-f]{{{DIGEST_LETTERS}}})[0-9a-f]+$", r"\1", value)
+    return re.sub(r"^(\d{4}-\d\d-\d\dT[\d:]{8})\.\d+", r"\1", short)
+
+
+def _best_accuracy(epoch: Json) -> str | None:
+    share = epoch.get("validation_accuracy")
+    return None if share in EMPTY else f"{percent(share)} (epoch {epoch['epoch']})"

@@ -1,0 +1,125 @@
+"""From options to a job's spec: only what the user gave is sent, on top of a file where there is one."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from supercycle.transport import Json
+
+# Objects with a field that says which one they are, and the service's own default for it: it must be sent as
+# soon as another field of the object is.
+NAMED_PARTS: dict[str, tuple[str, str | None]] = {
+    "architecture": ("name", None),
+    "dataset": ("name", None),
+    "optimizer": ("name", "sgd"),
+    "schedule": ("policy", "one_cycle"),
+}
+
+
+def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, settings: Sequence[str]) -> Json:
+    """The body of a submission: the file `base`, then the options that were given, then each `--set`."""
+    spec = {**read_base(base, kind), "kind": kind}
+    for option, (path, read) in OPTIONS.items():
+        if options.get(option) not in (None, []):
+            put(spec, path, read(options[option]))
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{setting!r} must look like schedule.final_div=1000", param_hint="--set")
+        put(spec, tuple(name.split(".")), read_value(value))
+    return spec
+
+
+def check_essentials(spec: Json) -> None:
+    """End the command where the spec lacks what has no default."""
+    missing = [f"--{field}" for field in ("dataset", "architecture") if not spec.get(field)]
+    if missing:
+        raise typer.BadParameter("must be given, or be in --spec FILE.json", param_hint=" and ".join(missing))
+
+
+def read_base(path: Path | None, kind: str) -> Json:
+    """The spec in a JSON file."""
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"cannot read {path}: {error}", param_hint="--spec") from error
+    if not isinstance(content, dict) or content.get("kind", kind) != kind:
+        raise typer.BadParameter(f'{path} must hold a JSON object with "kind": "{kind}"', param_hint="--spec")
+    return content
+
+
+def put(spec: Json, path: Sequence[str], value: Any) -> None:  # noqa: ANN401
+    """Set one field, making the objects on the way to it."""
+    name, *rest = path
+    if not rest:
+        spec[name] = value
+        return
+    spec[name] = _part(name, spec.get(name), field=rest[0], value=value)
+    put(spec[name], rest, value)
+
+
+def _part(name: str, present: Any, *, field: str, value: Any) -> Json:  # noqa: ANN401
+    """What stands under `name`, as an object that is about to get `field`."""
+    marker, default = NAMED_PARTS.get(name, (None, None))
+    part = {marker: present} if marker and isinstance(present, str) else dict(present or {})
+    if marker is None:
+        return part
+    if field == marker and part.get(marker, default) != value:
+        return {}  # another optimizer or policy knows nothing of the fields of the one it replaces
+    return part if default is None else {marker: default, **part}
+
+
+def read_value(text: str) -> Any:  # noqa: ANN401
+    """A number, true, null, a list … as JSON writes them; anything else is text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def read_named(text: str) -> Any:  # noqa: ANN401
+    """`resnet9`, or `resnet9:width=16,…` as an object."""
+    name, colon, rest = text.partition(":")
+    return {"name": name, **read_pairs(rest)} if colon else name
+
+
+def read_augmentation(text: str) -> Any:  # noqa: ANN401
+    """`default`, `none`, or `crop=4,flip` as an object."""
+    return text if text in ("default", "none") else read_pairs(text)
+
+
+def read_pairs(text: str) -> Json:
+    """`width=16,flip` as {"width": 16, "flip": true}."""
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {name: read_value(value) if equals else True for name, equals, value in pairs}
+
+
+def _as_given(value: Any) -> Any:  # noqa: ANN401
+    return value
+
+
+# Option → where its value belongs in the spec, and how it is read; what names a part stands before its fields.
+OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = {
+    **{
+        name: ((name,), _as_given)
+        for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained", "name")
+    },
+    **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
+    "architecture": (("architecture",), read_named),
+    "optimizer": (("optimizer", "name"), _as_given),
+    "momentum": (("optimizer", "momentum"), _as_given),
+    "weight_decay": (("optimizer", "weight_decay"), _as_given),
+    "policy": (("schedule", "policy"), _as_given),
+    "shape": (("schedule", "shape"), _as_given),
+    "max_lr": (("schedule", "max_lr"), read_value),
+    "early_stopping": (("early_stopping", "patience"), _as_given),
+    "validation": (("validation",), read_value),
+    "augmentation": (("augmentation",), read_augmentation),
+    "weights": (("pretrained",), _as_given),
+    "tags": (("tags",), _as_given),
+}

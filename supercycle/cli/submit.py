@@ -1,0 +1,151 @@
+"""`range-test` and `train`: submit a job made of options, then follow it; `watch` follows one that runs already."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from supercycle.cli.follow import follow
+from supercycle.cli.options import AsJson, JobId, connect
+from supercycle.cli.output import console, print_json, say
+from supercycle.cli.report import outcome
+from supercycle.cli.spec import build_spec, check_essentials
+from supercycle.jobs import Job
+
+FAILED = 1
+INTERRUPTED = 130
+
+Dataset = Annotated[str | None, typer.Option(help="Name or id; `supercycle datasets list` shows them.")]
+Architecture = Annotated[
+    str | None, typer.Option(metavar="NAME[:OPTION=VALUE,…]", help="The network, e.g. resnet9 or resnet9:width=16.")
+]
+Optimizer = Annotated[str | None, typer.Option(help="sgd, adam or adamw.")]
+Momentum = Annotated[float | None, typer.Option(help="Of SGD.")]
+WeightDecay = Annotated[float | None, typer.Option(help="Of the optimizer.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images per step.")]
+Validation = Annotated[str | None, typer.Option(help='Share of the training images held out, or "test".')]
+ImageSize = Annotated[int | None, typer.Option(help="Side in pixels.")]
+Pretrained = Annotated[bool | None, typer.Option("--pretrained", help="Start from the default published weights.")]
+Weights = Annotated[str | None, typer.Option(help="Start from these published weights, by name.")]
+Augmentation = Annotated[
+    str | None, typer.Option(metavar="default|none|crop=N,flip", help="Random changes of the training images.")
+]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
+Name = Annotated[str | None, typer.Option(help="What to call the job.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A label to find the job by; may be repeated.")]
+Base = Annotated[Path | None, typer.Option("--spec", metavar="FILE.json", help="Start from this spec.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any other field, e.g. schedule.up=0.3; may be repeated."),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Submit and return, without following the job.")]
+
+
+def range_test(
+    context: typer.Context,
+    *,
+    dataset: Dataset = None,
+    architecture: Architecture = None,
+    optimizer: Optimizer = None,
+    momentum: Momentum = None,
+    weight_decay: WeightDecay = None,
+    batch_size: BatchSize = None,
+    start_lr: Annotated[float | None, typer.Option(help="First learning rate of the sweep.")] = None,
+    end_lr: Annotated[float | None, typer.Option(help="Last learning rate of the sweep.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps of the sweep.")] = None,
+    sweep: Annotated[str | None, typer.Option(help="exponential or linear.")] = None,
+    validation: Validation = None,
+    image_size: ImageSize = None,
+    pretrained: Pretrained = None,
+    weights: Weights = None,
+    augmentation: Augmentation = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    name: Name = None,
+    tags: Tags = None,
+    spec: Base = None,
+    settings: Settings = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sweep the learning rate over a few hundred steps and suggest the largest one to train with."""
+    _submit(context, "range_test", given=dict(locals()))
+
+
+def train(
+    context: typer.Context,
+    *,
+    dataset: Dataset = None,
+    architecture: Architecture = None,
+    optimizer: Optimizer = None,
+    momentum: Momentum = None,
+    weight_decay: WeightDecay = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: BatchSize = None,
+    max_lr: Annotated[str | None, typer.Option(metavar="auto|NUMBER", help="Peak of the learning rate.")] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Of one_cycle: case_study, three_phase, cosine or triangle.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="one_cycle, constant, step, linear or cosine.")] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(metavar="PATIENCE", help="Stop after so many epochs without a better accuracy.")
+    ] = None,
+    validation: Validation = None,
+    image_size: ImageSize = None,
+    pretrained: Pretrained = None,
+    weights: Weights = None,
+    augmentation: Augmentation = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    name: Name = None,
+    tags: Tags = None,
+    spec: Base = None,
+    settings: Settings = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network under the one-cycle policy, with the largest learning rate given or picked by a range test."""
+    _submit(context, "training", given=dict(locals()))
+
+
+def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Follow a job to its end. It does not matter when it began: its history is played first."""
+    _follow(connect(context).job(job_id), as_json=as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(range_test)
+    app.command()(train)
+    app.command()(watch)
+
+
+def _submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> None:
+    body = build_spec(kind, options=given, base=given["spec"], settings=given["settings"] or [])
+    check_essentials(body)
+    job = connect(context).submit(body)
+    if not given["detach"]:
+        _follow(job, as_json=given["as_json"])
+    elif given["as_json"]:
+        print_json(job.data)
+    else:
+        say(f"{job.id} {job.state}\nfollow it with: supercycle watch {job.id}")
+
+
+def _follow(job: Job, *, as_json: bool) -> None:
+    """Show the job until it has ended; Ctrl-C lets go of it without stopping it."""
+    try:
+        if as_json:
+            print_json(job.wait().data)
+        else:
+            follow(job, console=console())
+            outcome(job.data)
+    except KeyboardInterrupt:
+        console(stderr=True).print(
+            f"\n{job.id} goes on. Follow it with: supercycle watch {job.id}\nStop it with: supercycle cancel {job.id}"
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if job.state != "succeeded":
+        raise typer.Exit(FAILED)

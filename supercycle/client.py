@@ -1,0 +1,154 @@
+"""The client: one object for one service, methods named after what the HTTP interface offers."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from supercycle.config import api_key as key_from_environment
+from supercycle.config import service_url
+from supercycle.errors import ProblemError, UnexpectedAnswer
+from supercycle.files import as_archive, save
+from supercycle.jobs import Job, file_table
+from supercycle.transport import Json, Transport
+
+# Checking in a large archive takes the service longer than answering a question.
+UPLOAD_TIMEOUT_SECONDS = 600.0
+
+
+class Client:
+    """Talks to one Supercycle service.
+
+    `url` and `api_key` default to SUPERCYCLE_URL and SUPERCYCLE_API_KEY. `timeout` is in seconds and bounds
+    each wait for the network. Reads are repeated for `patience` seconds while the service is away; what
+    changes something is sent once. Errors are those of `supercycle.errors`.
+    """
+
+    def __init__(
+        self, url: str | None = None, api_key: str | None = None, *, timeout: float = 30.0, patience: float = 3.0
+    ) -> None:
+        self._transport = Transport(
+            url or service_url(),
+            api_key=api_key or key_from_environment(),
+            timeout_seconds=timeout,
+            patience_seconds=patience,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._transport.url
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._transport.close()
+
+    def train(self, **spec: Any) -> Job:  # noqa: ANN401
+        """Submit a training; the keywords are the fields of its spec, and `name` and `tags`."""
+        return self.submit({"kind": "training", **spec})
+
+    def range_test(self, **spec: Any) -> Job:  # noqa: ANN401
+        """Submit a learning-rate range test; the keywords are the fields of its spec, and `name` and `tags`."""
+        return self.submit({"kind": "range_test", **spec})
+
+    def submit(self, body: Json) -> Job:
+        """Submit a job as the HTTP interface takes it."""
+        response = self._transport.send("POST", "/v1/jobs", json=body)
+        return Job(self._transport, self._transport.read_json(response))
+
+    def job(self, job_id: str) -> Job:
+        """The job with this id."""
+        return Job(self._transport, self._transport.get_json(f"/v1/jobs/{_segment(job_id)}"))
+
+    def jobs(
+        self,
+        *,
+        kind: str | None = None,
+        state: str | Sequence[str] | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs, newest first, at most `limit`. Their `data` is short until `refresh()`: no spec, no result."""
+        params = {"kind": kind, "state": state, "tag": tag}
+        return (Job(self._transport, item) for item in self._transport.pages("/v1/jobs", params=params, limit=limit))
+
+    def datasets(self) -> list[Json]:
+        """Every data set: built-in, uploaded, registered."""
+        return list(self._transport.pages("/v1/datasets", params={}))
+
+    def dataset(self, id_or_name: str) -> Json:
+        """One data set."""
+        return self._transport.get_json(f"/v1/datasets/{_segment(id_or_name)}")
+
+    def add_dataset(self, name: str, path: str | Path) -> Json:
+        """Upload an archive, or a folder packed on the way; the service then checks it (state `validating`)."""
+        with as_archive(Path(path)) as archive, archive.open("rb") as file:
+            response = self._transport.send(
+                "POST",
+                "/v1/datasets",
+                data={"name": name},
+                files={"file": (archive.name, file)},
+                timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
+            )
+        return self._transport.read_json(response)
+
+    def register_dataset(self, name: str, path: str) -> Json:
+        """Make a folder on the server known as a data set; `path` is the server's."""
+        response = self._transport.send("POST", "/v1/datasets", json={"name": name, "path": path})
+        return self._transport.read_json(response)
+
+    def architectures(self) -> list[Json]:
+        """Every network that can be trained."""
+        return list(self._transport.pages("/v1/architectures", params={}))
+
+    def models(self, *, limit: int | None = None) -> Iterator[Json]:
+        """Trained models, newest first, at most `limit`."""
+        return self._transport.pages("/v1/models", params={}, limit=limit)
+
+    def model(self, model_id: str) -> Json:
+        """One trained model."""
+        return self._transport.get_json(f"/v1/models/{_segment(model_id)}")
+
+    def download_model(self, model_id: str, folder: str | Path) -> list[Path]:
+        """Save a model's files in `folder`; each one whole and checked, or not at all."""
+        files = file_table(self.model(model_id)["files"])
+        return [
+            save(self._transport, href, folder=Path(folder), name=name, sha256=sha256)
+            for name, (href, sha256) in files.items()
+        ]
+
+    def preview_schedule(self, schedule: Json, steps: int, *, max_points: int = 1000) -> Json:
+        """Learning rate and momentum over `steps` optimizer steps, as columns; nothing is queued."""
+        body = {"schedule": schedule, "steps": steps, "max_points": max_points}
+        return self._transport.read_json(self._transport.send("POST", "/v1/schedules/preview", json=body))
+
+    def readiness(self) -> Json:
+        """Each part of the service with whether it works: `ready`, and `parts` by name, each `ok` and `detail`."""
+        answer = self._transport.read_json(self._transport.send("GET", "/readyz", also_accepted=503))
+        if not isinstance(answer.get("parts"), dict):
+            raise UnexpectedAnswer(f"{self.url} answers /readyz, but not as Supercycle does; check SUPERCYCLE_URL")
+        return answer
+
+    def ready(self) -> bool:
+        """Whether the service and all it needs are there; ConnectionFailed where nothing answers."""
+        try:
+            self._transport.send("GET", "/readyz")
+        except ProblemError as error:
+            if error.status != 503:
+                raise
+            return False
+        return True
+
+
+def _segment(text: str) -> str:
+    """`text` as one segment of a path: an id that was mistyped must not become another address."""
+    return quote(text, safe="")

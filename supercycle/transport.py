@@ -1,0 +1,184 @@
+"""Requests to one service: the key, retries of what is safe to repeat, problems turned into errors."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+import httpx
+
+from supercycle.config import installed_version
+from supercycle.errors import ConnectionFailed, ProblemError, UnexpectedAnswer
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+LARGEST_PAGE = 200
+
+
+class Transport:
+    """One service and how to talk to it; safe to share between threads, as httpx's client is."""
+
+    def __init__(self, url: str, *, api_key: str | None, timeout_seconds: float, patience_seconds: float) -> None:
+        self.url = _checked_url(url)
+        self.timeout_seconds = timeout_seconds
+        self.patience_seconds = patience_seconds
+        headers = {"User-Agent": f"supercycle/{installed_version()}"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=timeout_seconds,
+            # A proxy from the environment cannot see this machine's loopback.
+            trust_env=not _is_loopback(self.url),
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_seconds: float | None = None,
+        also_accepted: int | None = None,
+        **request: Any,  # noqa: ANN401 - what httpx takes
+    ) -> httpx.Response:
+        """One request, sent once; raises ProblemError for 400 and above, but for the status `also_accepted`."""
+        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        with self._connection():
+            response = self._http.request(method, self._path(path), timeout=timeout, **request)
+        if response.is_error and response.status_code != also_accepted:
+            raise _problem(response)
+        return response
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None) -> httpx.Response:
+        """GET, again while the service is away or busy, for as long as the client is patient."""
+        given = _given(params or {})
+        return self.patiently(lambda: self.send("GET", path, params=given))
+
+    def get_json(self, path: str, *, params: Mapping[str, Any] | None = None) -> Json:
+        """The JSON object at `path`."""
+        return self.read_json(self.get(path, params=params))
+
+    def read_json(self, response: httpx.Response) -> Json:
+        """The JSON object in an answer."""
+        try:
+            data = response.json()
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise UnexpectedAnswer(f"{self.url} answered, but not as Supercycle does; check SUPERCYCLE_URL")
+        return data
+
+    @contextmanager
+    def stream(
+        self, path: str, *, headers: Mapping[str, str] | None = None, silence_seconds: float | None = None
+    ) -> Iterator[httpx.Response]:
+        """A GET whose body is read as it comes; `silence_seconds` is how long the service may say nothing."""
+        timeout = httpx.Timeout(self.timeout_seconds, read=silence_seconds or self.timeout_seconds)
+        with (
+            self._connection(),
+            self._http.stream("GET", self._path(path), headers=headers, timeout=timeout) as response,
+        ):
+            if response.is_error:
+                response.read()
+                raise _problem(response)
+            yield response
+
+    def pages(self, path: str, *, params: Mapping[str, Any], limit: int | None = None) -> Iterator[Json]:
+        """The items of a list, page by page, at most `limit` of them."""
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = None if left is None else min(left, LARGEST_PAGE)
+            page = self.get_json(path, params={**params, "limit": size, "cursor": cursor})
+            items: list[Json] = page["items"][:left]
+            yield from items
+            left = None if left is None else left - len(items)
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
+    def patiently(self, action: Callable[[], Answer], *, patience_seconds: float | None = None) -> Answer:
+        """Do `action` again, with growing pauses, while nothing answers or the service says 503."""
+        patience = self.patience_seconds if patience_seconds is None else patience_seconds
+        deadline = time.monotonic() + patience
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return action()
+            except (ConnectionFailed, ProblemError) as error:
+                wait = retry_delay_seconds(error)
+                if wait is None or time.monotonic() + max(wait, pause) > deadline:
+                    raise
+            time.sleep(max(wait, pause))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    @contextmanager
+    def _connection(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.RequestError as error:
+            reason = str(error) or type(error).__name__
+            raise ConnectionFailed(
+                f"no answer from {self.url}: {reason}. Start one with `supercycle serve`, or set SUPERCYCLE_URL"
+            ) from error
+
+    def _path(self, href: str) -> str:
+        # The key must not follow a link to somewhere else.
+        if "://" in href and not href.startswith(f"{self.url}/"):
+            raise UnexpectedAnswer(f"{self.url} sent a link that leads elsewhere: {href}")
+        return href.removeprefix(self.url)
+
+
+def retry_delay_seconds(error: Exception) -> float | None:
+    """How long to wait before another try; None for an error that would come again."""
+    if isinstance(error, ConnectionFailed):
+        return FIRST_PAUSE_SECONDS
+    if isinstance(error, ProblemError) and error.status == 503:
+        return max(error.retry_after_seconds, FIRST_PAUSE_SECONDS)
+    return None
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConnectionFailed(f"{url!r} is not an address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConnectionFailed(f"{url!r} is not an address; it must look like http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _given(params: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _problem(response: httpx.Response) -> ProblemError:
+    retry_after = response.headers.get("Retry-After", "")
+    try:
+        data = response.json()
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        data = {"title": response.reason_phrase, "detail": response.text[:500], "code": "unexpected_answer"}
+    return ProblemError.read(
+        data,
+        status=response.status_code,
+        retry_after_seconds=float(retry_after) if retry_after.isdecimal() else 0.0,
+    )

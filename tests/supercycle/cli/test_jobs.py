@@ -1,0 +1,104 @@
+import json
+
+import pytest
+
+JOB_ID = "job_01h2xcejqtf2nbrexx3vqjhp41"
+JOB = f"/v1/jobs/{JOB_ID}"
+RESULT = {
+    "best": {"epoch": 2, "validation_accuracy": 0.9814, "validation_loss": 0.1},
+    "test_accuracy": None,
+    "epochs_run": 2,
+    "seconds": 12.5,
+}
+
+
+class TestJobs:
+    def test_columns_for_pipes(self, run, service, canned, job_body):
+        service.answers["GET /v1/jobs"] = canned({"items": [job_body(name="mine")], "next_cursor": None})
+        found = run("jobs", "--state", "running", "--state", "queued", "--kind", "training", "--limit", "5")
+        assert found.stdout.splitlines() == [
+            "id\tkind\tname\tstate\tphase\tdone\tcreated",
+            f"{JOB_ID}\ttraining\tmine\trunning\ttraining\t50 %\t2026-01-01T00:00:00Z",
+        ]
+        assert service.requests[0].query == {"state": ["running", "queued"], "kind": ["training"], "limit": ["5"]}
+
+    def test_show(self, run, service, canned, job_body):
+        sgd = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+        spec = {"kind": "training", "dataset": {"name": "digits", "id": None}, "optimizer": sgd, "pretrained": False}
+        resolved = {
+            "device": {"value": "cpu", "reason": "as started"},
+            "max_lr": {"value": 0.05, "origin": "range_test", "reason": "The loss fell."},
+            "dataset": {"value": f"sha256:{'0123456789abcdef' * 4}", "reason": "its version"},
+            "pretrained": {"value": None, "reason": "fresh weights"},
+        }
+        job = job_body(spec=spec, resolved=resolved, result=RESULT, created_at="2026-01-01T00:00:00.123456Z")
+        service.answers[f"GET {JOB}"] = canned(job)
+        found = run("show", JOB_ID)
+        assert found.exit_code == 0
+        assert found.stdout.splitlines() == [
+            f"id          {JOB_ID}",
+            "kind        training",
+            "state       running",
+            "phase       training",
+            "progress    50.0 %, about 1 s left in this phase",
+            "attempts    1",
+            "worker      host:0",
+            "created_at  2026-01-01T00:00:00Z",
+            "started_at  2026-01-01T00:00:01Z",
+            "",
+            "spec",
+            "  dataset     digits",
+            "  optimizer   sgd, momentum=0.9, nesterov=yes",
+            "  pretrained  no",
+            "",
+            "settled by the service",
+            "  max_lr   0.05                 The loss fell.",
+            "  device   cpu                  as started",
+            "  dataset  sha256:0123456789ab  its version",
+            "",
+            "result",
+            "  best        epoch=2, validation_accuracy=98.1 %, validation_loss=0.1",
+            "  epochs_run  2",
+            "  seconds     12.5",
+        ]
+
+    def test_cancel(self, run, service, canned, job_body):
+        service.answers[f"GET {JOB}"] = canned(job_body())
+        service.answers[f"POST {JOB}/cancel"] = canned(job_body(state="cancelling"))
+        assert run("cancel", JOB_ID).stdout == f"{JOB_ID} cancelling\n"
+
+    def test_cancel_what_has_ended(self, run, service, canned, job_body):
+        problem = {"title": "Conflict", "code": "job_ended", "detail": "It has ended.", "hint": "DELETE removes it."}
+        service.answers[f"GET {JOB}"] = canned(job_body(state="failed"))
+        service.answers[f"POST {JOB}/cancel"] = canned(problem, 409)
+        found = run("cancel", JOB_ID)
+        assert found.exit_code == 3
+        assert found.stderr.splitlines()[-1] == "There is nothing to cancel."
+
+    def test_download(self, run, service, canned, job_body, tmp_path):
+        files = [{"name": "log.txt", "size": 1, "sha256": None, "href": "/files/log.txt"}]
+        service.answers[f"GET {JOB}"] = canned(job_body())
+        service.answers[f"GET {JOB}/artifacts"] = canned({"items": files, "next_cursor": None})
+        service.answers["GET /files/log.txt"] = canned(b"log")
+        found = run("download", JOB_ID, "--to", str(tmp_path), "--json")
+        assert found.exit_code == 0
+        assert found.stderr == f"{JOB_ID} is running: more files will come; follow it with: supercycle watch {JOB_ID}\n"
+        assert json.loads(found.stdout) == [str(tmp_path / "log.txt")]
+        assert (tmp_path / "log.txt").read_bytes() == b"log"
+
+    @pytest.mark.parametrize(
+        ("state", "complaint"),
+        [
+            ("running", f"is running and has nothing to download yet; follow it with: supercycle watch {JOB_ID}"),
+            ("cancelled", "is cancelled and left no files"),
+        ],
+    )
+    def test_download_of_nothing(self, run, service, canned, job_body, tmp_path, state, complaint):
+        service.answers[f"GET {JOB}"] = canned(job_body(state=state))
+        service.answers[f"GET {JOB}/artifacts"] = canned({"items": [], "next_cursor": None})
+        found = run("download", JOB_ID, "--to", str(tmp_path / "out"))
+        assert (found.exit_code, found.stdout, found.stderr) == (1, "", f"{JOB_ID} {complaint}\n")
+        assert not (tmp_path / "out").exists()
+
+    def test_unknown(self, run):
+        assert run("show", "job_none").exit_code == 3

@@ -1,0 +1,63 @@
+import pytest
+
+from supercycle.cli.refusals import print_error
+from supercycle.errors import ConnectionFailed, FieldError, ProblemError
+
+
+def refusal(*pointers, code="invalid_request", detail="Not valid."):
+    errors = tuple(FieldError(pointer=pointer, detail="is wrong", code="wrong") for pointer in pointers)
+    return ProblemError(status=422, code=code, title="Refused", detail=detail, hint="See GET /v1.", errors=errors)
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("command", "pointer", "place"),
+        [
+            ("train", "#/dataset", "--dataset"),
+            ("train", "#/dataset/version", "--dataset"),
+            ("train", "#/architecture/width", "--architecture"),  # given as resnet9:width=16
+            ("train", "#/schedule/max_lr", "--max-lr"),
+            ("train", "#/schedule/up", "--set schedule.up"),
+            ("train", "#/schedule", "--policy"),
+            ("train", "#/optimizer", "--optimizer"),
+            ("train", "#/optimizer/name", "--optimizer"),
+            ("train", "#/optimizer/nesterov", "--set optimizer.nesterov"),
+            ("train", "#/early_stopping", "--early-stopping"),
+            ("train", "#/augmentation/crop", "--augmentation"),
+            ("train", "#/tags/0", "--tag"),
+            ("train", "#/a~1b", "--set a/b"),
+            ("range-test", "#/start_lr", "--start-lr"),
+            ("train", "#", "the request"),
+            ("jobs", "state", "--state"),  # a query parameter
+            ("datasets", "#/name", "name"),  # an argument, not the option of train
+        ],
+    )
+    def test_fields_are_named_as_they_were_given(self, capsys, command, pointer, place):
+        print_error(refusal(pointer), command=command)
+        assert f"\n  {place}: is wrong\n" in capsys.readouterr().err
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("detail", "is_shown"),
+        [
+            ("Not valid: #/seed, #/epochs.", False),  # says only which fields
+            ("is wrong; is wrong", False),  # says only what stands at the fields
+            ("Both are far too small.", True),
+        ],
+    )
+    def test_nothing_is_said_twice(self, capsys, detail, is_shown):
+        print_error(refusal("#/seed", "#/epochs", detail=detail), command="train")
+        assert (detail in capsys.readouterr().err) is is_shown
+
+    def test_hints_name_commands(self, capsys):
+        print_error(refusal("#/dataset", code="unknown_dataset"), command="train")
+        assert capsys.readouterr().err.splitlines()[-1] == "See what there is with: supercycle datasets list"
+
+    def test_a_request_id_where_the_service_is_to_blame(self, capsys):
+        print_error(ProblemError(status=500, code="internal_error", title="Oh", detail="", request_id="req_1"))
+        assert capsys.readouterr().err == "Oh (internal_error)\nrequest req_1\n"
+
+    def test_other_errors_are_their_message(self, capsys):
+        print_error(ConnectionFailed("no answer"), command="train")
+        assert capsys.readouterr().err == "no answer\n"

@@ -1,0 +1,120 @@
+import json
+
+import pytest
+import typer
+
+from supercycle.cli.spec import OPTIONS, build_spec
+
+
+def spec_of(*settings, base=None, kind="training", **options):
+    return build_spec(kind, options=options, base=base, settings=settings)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({}, {}),
+            ({"dataset": "digits", "epochs": 3}, {"dataset": "digits", "epochs": 3}),
+            ({"seed": 0}, {"seed": 0}),  # nought is something
+            ({"tags": []}, {}),  # an option that may be repeated, not given
+            ({"tags": ["a", "b"]}, {"tags": ["a", "b"]}),
+            ({"architecture": "resnet9"}, {"architecture": "resnet9"}),
+            ({"architecture": "resnet9:width=16"}, {"architecture": {"name": "resnet9", "width": 16}}),
+            ({"optimizer": "adamw"}, {"optimizer": {"name": "adamw"}}),
+            ({"momentum": 0.0}, {"optimizer": {"name": "sgd", "momentum": 0.0}}),  # the default optimizer's
+            (
+                {"optimizer": "adamw", "weight_decay": 0.1},
+                {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
+            ),
+            ({"max_lr": "auto"}, {"schedule": {"policy": "one_cycle", "max_lr": "auto"}}),
+            ({"max_lr": "0.4"}, {"schedule": {"policy": "one_cycle", "max_lr": 0.4}}),
+            ({"shape": "cosine"}, {"schedule": {"policy": "one_cycle", "shape": "cosine"}}),
+            ({"policy": "linear", "max_lr": "1"}, {"schedule": {"policy": "linear", "max_lr": 1}}),
+            ({"early_stopping": 5}, {"early_stopping": {"patience": 5}}),
+            ({"validation": "0.2"}, {"validation": 0.2}),
+            ({"validation": "test"}, {"validation": "test"}),
+            ({"pretrained": True}, {"pretrained": True}),
+            ({"pretrained": True, "weights": "IMAGENET1K_V2"}, {"pretrained": "IMAGENET1K_V2"}),
+            ({"augmentation": "none"}, {"augmentation": "none"}),
+            ({"augmentation": "crop=4,flip"}, {"augmentation": {"crop": 4, "flip": True}}),
+        ],
+    )
+    def test_only_what_was_given_is_sent(self, options, expected):
+        assert spec_of(**options) == {"kind": "training", **expected}
+
+    def test_every_option_of_the_commands_has_a_place(self):
+        import inspect
+
+        from supercycle.cli.submit import range_test, train
+
+        not_of_the_spec = {"context", "spec", "settings", "detach", "as_json"}
+        given = inspect.signature(train).parameters.keys() | inspect.signature(range_test).parameters.keys()
+        assert given - not_of_the_spec == OPTIONS.keys()
+
+    def test_the_service_understands_what_they_make(self):
+        from app.jobs.schemas import TrainingSubmission
+
+        options = {
+            "dataset": "digits",
+            "architecture": "resnet9:width=16",
+            "momentum": 0.8,
+            "max_lr": "0.4",
+            "shape": "triangle",
+            "early_stopping": 3,
+            "augmentation": "crop=1,flip",
+            "validation": "0.2",
+            "tags": ["a"],
+            "name": "mine",
+        }
+        read = TrainingSubmission.model_validate(spec_of("schedule.up=0.3", **options))
+        assert (read.optimizer.momentum, read.schedule.shape, read.schedule.up) == (0.8, "triangle", 0.3)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("setting", "expected"),
+        [
+            ("epochs=3", {"epochs": 3}),
+            ("name=three", {"name": "three"}),
+            ("early_stopping=null", {"early_stopping": None}),
+            ("schedule.up=0.3", {"schedule": {"policy": "one_cycle", "up": 0.3}}),
+            ("optimizer.nesterov=false", {"optimizer": {"name": "sgd", "nesterov": False}}),
+            ("tags=[1,2]", {"tags": [1, 2]}),
+            ("name=a=b", {"name": "a=b"}),
+        ],
+    )
+    def test_values_are_json_where_they_can_be(self, setting, expected):
+        assert spec_of(setting) == {"kind": "training", **expected}
+
+    @pytest.mark.parametrize("setting", ["epochs", "=3"])
+    def test_must_name_a_field_and_a_value(self, setting):
+        with pytest.raises(typer.BadParameter, match="must look like"):
+            spec_of(setting)
+
+
+class TestBase:
+    @pytest.fixture
+    def base(self, tmp_path):
+        def write(content):
+            path = tmp_path / "spec.json"
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+            return path
+
+        return write
+
+    def test_options_win_over_the_file(self, base):
+        path = base({"epochs": 5, "seed": 1, "optimizer": "adamw"})
+        expected = {"kind": "training", "epochs": 9, "seed": 1, "optimizer": {"name": "adamw", "weight_decay": 0.1}}
+        assert spec_of(base=path, epochs=9, weight_decay=0.1) == expected
+
+    def test_another_optimizer_keeps_nothing_of_the_first(self, base):
+        path = base({"optimizer": {"name": "sgd", "momentum": 0.8}, "schedule": {"policy": "linear", "max_lr": 1}})
+        spec = spec_of(base=path, optimizer="adam", policy="linear")
+        assert spec["optimizer"] == {"name": "adam"}
+        assert spec["schedule"] == {"policy": "linear", "max_lr": 1}  # it is still the same policy
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"kind": "range_test"}'])
+    def test_must_be_a_spec_of_this_kind(self, base, content):
+        with pytest.raises(typer.BadParameter, match=r"spec\.json"):
+            spec_of(base=base(content))
