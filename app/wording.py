@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.domain.specs import Adam, AdamW, RangeTestSpec, Sgd, TrainingSpec
 from app.domain.specs.fields import NO_NUL
+from app.domain.specs.layers import LAYER_TYPES
 from app.errors import FieldError, did_you_mean, json_pointer
 
 # A value of another JSON type than the field's: pydantic's type of error → what the field takes.
@@ -51,7 +52,11 @@ PATTERNS = {
     "^sha256:[0-9a-f]{64}$": 'must be "sha256:" and 64 digits from 0 to 9 and a to f',
     "^[A-Za-z0-9][A-Za-z0-9 ._-]*$": "must begin with a letter or digit (ASCII); then spaces and . _ - are allowed too",
 }
-_TAGGED: dict[str, Sequence[type[BaseModel]]] = {"kind": (RangeTestSpec, TrainingSpec), "name": (Sgd, Adam, AdamW)}
+_TAGGED: dict[str, Sequence[type[BaseModel]]] = {
+    "kind": (RangeTestSpec, TrainingSpec),
+    "name": (Sgd, Adam, AdamW),
+    "type": LAYER_TYPES,
+}
 _HINTS = {
     "unknown_field": "Leave it out or correct its name; /docs shows every field.",
     "missing_field": "Add it; /docs shows an example.",

@@ -1,4 +1,4 @@
-"""Writes app/domain/catalog.json: what the API knows of networks and data sets without loading torch.
+"""Writes app/domain/catalog.json, what the API knows of networks and data sets without loading torch, and its page.
 
 Run as `python -m worker.catalog` after a change of the networks or of torchvision.
 """
@@ -13,11 +13,13 @@ import torch
 from torch import nn
 from torchvision import models
 
-from app.domain.catalog import ArchitectureFact, DatasetFact
+from app.domain.catalog import ArchitectureFact, DatasetFact, custom_architecture
 from app.domain.specs.parts import Augmentation
+from worker import reference
 from worker.engine import nets
 from worker.engine.errors import EngineError
-from worker.engine.nets import published
+from worker.engine.nets import families, published
+from worker.engine.nets.designs import DESIGNS
 
 PATH = Path(__file__).parents[1] / "app" / "domain" / "catalog.json"
 
@@ -77,20 +79,22 @@ def _small(
 
 def architecture_names() -> list[str]:
     """Our own networks and torchvision's."""
-    return sorted([*nets.DESIGNS, *published.names()])
+    return sorted([*DESIGNS, *published.names()])
 
 
 def architecture_fact(name: str) -> ArchitectureFact:
     """What can be said of a network without training it; takes from 0.1 to 30 s."""
-    return _own_fact(name) if name in nets.DESIGNS else _published_fact(name)
+    return _own_fact(name) if name in DESIGNS else _published_fact(name)
 
 
 def _own_fact(name: str) -> ArchitectureFact:
-    design = nets.DESIGNS[name]
+    design = DESIGNS[name]
     network = _shapes_of(name, classes=10, channels=design.channels, image_size=design.image_size)
     return ArchitectureFact(
         name=name,
         family=design.family,
+        description=design.description,
+        paper=design.paper,
         parameters=_parameters(network),
         image_size=design.image_size,
         min_image_size=_smallest_side(name, channels=design.channels),
@@ -101,11 +105,13 @@ def _own_fact(name: str) -> ArchitectureFact:
 def _published_fact(name: str) -> ArchitectureFact:
     weights = list(models.get_model_weights(name))
     image_size = min(int(entry.transforms.keywords["crop_size"]) for entry in weights)
-    granularity = nets.granularity(name)
+    granularity, family = nets.granularity(name), families.family_of(name)
     network = _shapes_of(name, classes=1000, channels=3, image_size=image_size).train()
     return ArchitectureFact(
         name=name,
         family=models.get_model_builder(name).__module__.rpartition(".")[2],
+        description=family.description,
+        paper=family.paper,
         parameters=_parameters(network),
         image_size=image_size,
         # One network serves all sides where it can, since building one takes longer than running it.
@@ -155,12 +161,13 @@ def render(architectures: list[ArchitectureFact], datasets: list[DatasetFact]) -
 
 
 def main() -> None:
-    """Write the file."""
+    """Write both files."""
     facts = []
     for name in architecture_names():
         facts.append(architecture_fact(name))
         print(f"{name}: from {facts[-1].min_image_size} px", file=sys.stderr)
     PATH.write_text(render(facts, dataset_facts()), encoding="utf-8")
+    reference.PATH.write_text(reference.render([*facts, custom_architecture()]), encoding="utf-8")
 
 
 if __name__ == "__main__":

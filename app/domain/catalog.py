@@ -1,12 +1,18 @@
-"""Names and facts of the built-in datasets and architectures, read from catalog.json (made by `make catalog`)."""
+"""Names and facts of the built-in datasets and architectures, read from catalog.json (made by `make catalog`).
+
+And of the one that is in no catalog: the custom architecture, whose layers stand in the spec.
+"""
 
 import json
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.layers import MOST_ACTIVATIONS, MOST_PARAMETERS
+from app.domain.specs.fields import Part
+from app.domain.specs.layers import CUSTOM, DEEPEST, LAYER_TYPES, MOST_LAYERS
 from app.domain.specs.parts import Augmentation
 
 
@@ -35,6 +41,16 @@ class OptionFact(Fact):
     default: int
     min: int
     max: int
+    step: int = Field(1, description="It is `min` plus a multiple of this.")
+    description: str
+
+    def takes(self, value: object) -> bool:
+        """Whether this whole number may be given."""
+        return type(value) is int and value in range(self.min, self.max + 1, self.step)
+
+    def __str__(self) -> str:
+        step = f" in steps of {self.step}" if self.step > 1 else ""
+        return f"a whole number from {self.min} to {self.max}{step}"
 
 
 class ArchitectureFact(Fact):
@@ -42,13 +58,44 @@ class ArchitectureFact(Fact):
 
     name: str
     family: str
-    parameters: int = Field(description="With default options, for 10 classes (own nets) or 1,000 (torchvision's).")
-    image_size: int = Field(description="The side it was designed for.")
-    min_image_size: int = Field(description="The smallest side whose forward and backward pass succeed.")
+    description: str
+    paper: str | None = Field(None, description="Its number on arXiv, e.g. 1512.03385 for arxiv.org/abs/1512.03385.")
+    parameters: int | None = Field(
+        description="With default options, for 10 classes (own nets) or 1,000 (torchvision's); custom: null."
+    )
+    image_size: int | None = Field(description="The side it was designed for; custom: null.")
+    min_image_size: int = Field(
+        description="The smallest side whose forward and backward pass succeed; custom: 1, for its layers decide."
+    )
     granularity: int = Field(1, description="The number of pixels that a side must be a multiple of.")
     channels: int | None = Field(None, description="Input channels it insists on; null takes 1 or 3.")
     options: dict[str, OptionFact] = {}
     weights: list[str] = []
+
+
+class LayerFieldFact(Fact):
+    """A field of a type of layer."""
+
+    takes: str = Field(description="In words, e.g. `a whole number`.")
+    min: float | int | None
+    max: float | int | None
+    required: bool
+    default: Any
+    description: str
+
+
+class LayerFact(Fact):
+    """A type of layer for custom architectures."""
+
+    description: str
+    fields: dict[str, LayerFieldFact]
+
+
+class CustomArchitectureFact(ArchitectureFact):
+    """The architecture that a spec declares itself, in `layers`; what can be known before is what they may be."""
+
+    layers: dict[str, LayerFact]
+    limits: dict[str, int]
 
 
 def default_image_size(side: int, fact: ArchitectureFact) -> int:
@@ -80,5 +127,54 @@ def datasets() -> dict[str, DatasetFact]:
 
 @cache
 def architectures() -> dict[str, ArchitectureFact]:
-    """Every architecture by name."""
-    return {fact["name"]: ArchitectureFact.model_validate(fact) for fact in _catalog()["architectures"]}
+    """Every architecture by name, the custom one last."""
+    known = {fact["name"]: ArchitectureFact.model_validate(fact) for fact in _catalog()["architectures"]}
+    return known | {CUSTOM: custom_architecture()}
+
+
+def custom_architecture() -> CustomArchitectureFact:
+    """What may stand in the spec instead of a name."""
+    return CustomArchitectureFact(
+        name=CUSTOM,
+        family=CUSTOM,
+        description="Your own network, declared layer by layer in the spec and checked before it is queued. "
+        'Its last layer is linear with features "classes".',
+        parameters=None,
+        image_size=None,
+        min_image_size=1,
+        layers={_tag(layer): _layer_fact(layer) for layer in LAYER_TYPES},
+        limits={
+            "layers": MOST_LAYERS,
+            "depth": DEEPEST,
+            "parameters": MOST_PARAMETERS,
+            "activations_per_image": MOST_ACTIVATIONS,
+        },
+    )
+
+
+def _tag(layer: type[Part]) -> str:
+    tag: str = get_args(layer.model_fields["type"].annotation)[0]
+    return tag
+
+
+def _layer_fact(layer: type[Part]) -> LayerFact:
+    schema = layer.model_json_schema()
+    properties = schema.get("properties") or schema["$defs"][layer.__name__]["properties"]  # of one that holds itself
+    fields = {name: _field_fact(field) for name, field in properties.items() if name != "type"}
+    return LayerFact(description=(layer.__doc__ or "").strip(), fields=fields)
+
+
+_TAKES = {"array": "a list of layers", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+
+
+def _field_fact(schema: dict[str, Any]) -> LayerFieldFact:
+    members = [member for member in schema.get("anyOf", [schema]) if member["type"] != "null"]
+    words = [f'"{member["const"]}"' if "const" in member else _TAKES[member["type"]] for member in members]
+    return LayerFieldFact(
+        takes=" or ".join(words),
+        min=members[-1].get("minimum"),
+        max=members[-1].get("maximum"),
+        required="default" not in schema,
+        default=schema.get("default"),
+        description=schema["description"],
+    )

@@ -22,7 +22,7 @@ def list_models(context: typer.Context, limit: Limit = 50, as_json: AsJson = Fal
     rows = [
         [
             model["id"],
-            cell_text(model["architecture"]),
+            cell_text({field: value for field, value in model["architecture"].items() if field != "layers"}),
             model["dataset"]["name"],
             percent(model["metrics"].get("validation_accuracy")),
             model["job_id"],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.catalog import architectures, default_image_size, describe_misfit
+from app.domain.catalog import OptionFact, architectures, default_image_size, describe_misfit
 
 
 class TestImageSize:
@@ -42,3 +42,23 @@ class TestImageSize:
     )
     def test_a_misfit_is_described(self, name, side, says):
         assert describe_misfit(side, architectures()[name]) == says
+
+
+class TestOptions:
+    depth = OptionFact(default=16, min=10, max=40, step=6, description="Layers.")
+
+    @pytest.mark.parametrize("value", [10, 16, 22, 28, 34, 40])
+    def test_takes_each_step_within_its_bounds(self, value):
+        assert self.depth.takes(value)
+
+    @pytest.mark.parametrize("value", [4, 11, 17, 46, 16.0, True, "16", None])
+    def test_takes_nothing_else(self, value):
+        assert not self.depth.takes(value)
+
+    def test_says_what_it_takes(self):
+        assert str(self.depth) == "a whole number from 10 to 40 in steps of 6"
+        assert str(self.depth.model_copy(update={"step": 1})) == "a whole number from 10 to 40"
+
+    @pytest.mark.parametrize("name", sorted(architectures()))
+    def test_defaults_may_be_given(self, name):
+        assert all(option.takes(option.default) for option in architectures()[name].options.values())

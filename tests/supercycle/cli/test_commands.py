@@ -196,10 +196,13 @@ class TestDatasetsAndModels:
             "created_at": "2026-01-01T00:00:00Z",
             "files": [{"name": "weights.safetensors", "sha256": None, "href": "/files/w"}],
         }
-        service.answers["GET /v1/models"] = canned({"items": [model], "next_cursor": None})
+        custom = model | {"architecture": {"name": "custom", "layers": [{"type": "flatten"}, {"type": "linear"}]}}
+        service.answers["GET /v1/models"] = canned({"items": [model, custom], "next_cursor": None})
         service.answers["GET /v1/models/mdl_1"] = canned(model)
         service.answers["GET /files/w"] = canned(b"weights")
-        assert "resnet9, width=16\tdigits\t98.0 %" in run("models", "list").stdout
+        listed = run("models", "list").stdout
+        assert "resnet9, width=16\tdigits\t98.0 %" in listed
+        assert "\tcustom\tdigits\t98.0 %" in listed  # its layers would fill the screen
         found = run("models", "download", "mdl_1", "--to", str(tmp_path))
         assert found.stdout == f"{tmp_path / 'weights.safetensors'}\n"
 

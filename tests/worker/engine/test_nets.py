@@ -5,6 +5,7 @@ from torchvision import models
 from worker.engine import nets
 from worker.engine.errors import ArchitectureUnavailable, ImageSizeUnfit, WeightsUnavailable
 from worker.engine.nets import published
+from worker.engine.nets.designs import DESIGNS
 from worker.engine.nets.weights import fetch
 
 
@@ -13,7 +14,7 @@ def parameters(network):
 
 
 class TestOwnNetworks:
-    @pytest.mark.parametrize("name", sorted(nets.DESIGNS))
+    @pytest.mark.parametrize("name", sorted(DESIGNS))
     @pytest.mark.parametrize(("channels", "side"), [(1, 28), (3, 32), (3, 17)])
     def test_shapes(self, name, channels, side):
         network = nets.build(name, classes=7, channels=channels, image_size=side)
@@ -25,7 +26,9 @@ class TestOwnNetworks:
             ("lenet", 1, 28, 431_080),  # 520 + 25,050 + 400,500 + 5,010: Caffe's
             ("resnet20", 3, 32, 269_722),  # He et al.: 0.27 M
             ("resnet32", 3, 32, 464_154),  # 0.46 M
+            ("resnet44", 3, 32, 658_586),  # 0.66 M
             ("resnet56", 3, 32, 853_018),  # 0.85 M
+            ("resnet110", 3, 32, 1_727_962),  # 1.7 M
             ("cnn3", 3, 32, 89_578),  # 2,432 + 25,632 + 51,264 + 10,250
         ],
     )
@@ -35,6 +38,23 @@ class TestOwnNetworks:
     def test_page_width(self):
         network = nets.build("resnet9", classes=10, channels=3, image_size=32, options={"width": 64})
         assert parameters(network) == 6_573_120  # Page's 6.6 M
+
+    @pytest.mark.parametrize(
+        ("depth", "width", "expected"),
+        [(16, 4, 2_748_890), (40, 4, 8_949_210), (22, 8, 17_158_106), (28, 10, 36_479_194)],
+    )  # Zagoruyko and Komodakis, tables 1 and 4: 2.75 M, 8.9 M, 17.2 M, 36.5 M
+    def test_wide_resnets(self, depth, width, expected):
+        with torch.device("meta"):
+            options = {"depth": depth, "width": width}
+            network = nets.build("wrn", classes=10, channels=3, image_size=32, options=options)
+        assert parameters(network) == expected
+        convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+        assert sum(module.kernel_size == (3, 3) for module in convolutions) == depth - 3  # beside 3 shortcuts
+
+    @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+    def test_depth_counts_layers_with_weights(self, depth):
+        network = nets.build(f"resnet{depth}", classes=10, channels=3, image_size=32)
+        assert sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in network.modules()) == depth
 
     def test_too_small_an_image_is_said(self):
         with pytest.raises(ImageSizeUnfit, match="16 px or more, not 8"):
@@ -50,6 +70,24 @@ class TestPublishedNetworks:
     def test_any_number_of_classes(self, name):
         network = nets.build(name, classes=4, channels=3, image_size=64)
         assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 4)  # googlenet without its auxiliary outputs, too
+
+
+class TestHead:
+    @pytest.mark.parametrize("name", [*sorted(DESIGNS), "mobilenet_v3_small", "squeezenet1_1"])
+    def test_gives_one_number_per_class(self, name):
+        network = nets.build(name, classes=7, channels=3, image_size=32)
+        head = nets.head_of(network)
+        given = []
+        head.register_forward_hook(lambda module, inputs, output: given.append(output))
+        logits = network.eval()(torch.randn(1, 3, 32, 32))
+        assert given[0].shape[1] == logits.shape[1] == 7
+        assert sum(head is module for module in network.modules()) == 1
+
+    def test_of_a_custom_network_is_its_last_layer(self):
+        hidden, head = ({"type": "linear", "features": features} for features in (9, "classes"))
+        layers = ["global_avg_pool", hidden, "relu", head]
+        network = nets.build("custom", classes=4, channels=1, image_size=8, options={"layers": layers})
+        assert nets.head_of(network) is list(network)[-1]
 
 
 SLOW = [pytest.param(name, marks=pytest.mark.verify) for name in ("densenet121", "googlenet", "inception_v3")]
@@ -91,9 +129,10 @@ class TestPretrained:
         with pytest.raises(WeightsUnavailable, match="IMAGENET1K_V2"):
             nets.weights_name("resnet50", "IMAGENET9")
 
-    def test_own_networks_have_none(self):
+    @pytest.mark.parametrize("name", ["resnet9", "custom"])
+    def test_own_networks_have_none(self, name):
         with pytest.raises(WeightsUnavailable, match="no published weights"):
-            nets.weights_name("resnet9", None)
+            nets.weights_name(name, None)
 
 
 class TestFetch:

@@ -42,7 +42,7 @@ def build_pretrained(name: str, *, classes: int, image_size: int, weights: str, 
     """
     state = torch.load(weights_file(name, weights, folder=folder), map_location="cpu", weights_only=True)
     network = build(name, classes=classes, image_size=image_size)
-    head = _head(network)
+    head = head_name(network)
     _fit(state, name, image_size=image_size)
     for key in [key for key in state if key.startswith((head + ".", "aux1.", "aux2.", "AuxLogits."))]:
         del state[key]
@@ -81,7 +81,7 @@ def _arguments(name: str, image_size: int) -> dict[str, Any]:
     return _WITHOUT_AUXILIARY.get(name, {})
 
 
-def _head(network: nn.Module) -> str:
+def head_name(network: nn.Module) -> str:
     """The last layer with weights: torchvision registers the classifier last in every model."""
     layers: list[str] = [name for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     return layers[-1]
