@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         [], description="Folders below which server folders may be registered, separated like PATH."
     )
     max_body_bytes: int = Field(1 << 20, gt=0, description="Largest JSON body.")
-    max_upload_bytes: int = Field(8 << 30, gt=0, description="Largest uploaded archive.")
+    max_upload_bytes: int = Field(8 << 30, gt=0, description="Largest uploaded archive or .npz.")
 
     @field_validator("dataset_roots", mode="before")
     @classmethod
@@ -73,8 +73,10 @@ def prepare_environment_for_trainings() -> None:
     """Take the service's settings out of the environment, so that no child process can read its credentials.
 
     And let idle threads of torch sleep instead of spin: beside any other load, spinning made a step of ResNet-9 on
-    two cores five times as long.
+    two cores five times as long. And give cuBLAS workspaces of a fixed size, without which torch refuses to be
+    deterministic; it is read when CUDA starts, so a single job cannot ask for it.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     for name in [name for name in os.environ if name.startswith(SECRET_PREFIXES)]:
         del os.environ[name]

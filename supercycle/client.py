@@ -53,7 +53,10 @@ class Client:
         self._transport.close()
 
     def train(self, **spec: Any) -> Job:  # noqa: ANN401
-        """Submit a training; the keywords are the fields of its spec, and `name` and `tags`."""
+        """Submit a training; the keywords are the fields of its spec, and `name` and `tags`.
+
+        `preset="blog"` or `"case_study"` fills in everything; what is given beside it wins.
+        """
         return self.submit({"kind": "training", **spec})
 
     def range_test(self, **spec: Any) -> Job:  # noqa: ANN401
@@ -90,7 +93,10 @@ class Client:
         return self._transport.get_json(f"/v1/datasets/{_segment(id_or_name)}")
 
     def add_dataset(self, name: str, path: str | Path) -> Json:
-        """Upload an archive, or a folder packed on the way; the service then checks it (state `validating`)."""
+        """Upload an archive, an .npz, or a folder packed on the way; the service then checks it (state `validating`).
+
+        It holds a folder of pictures for each class, IDX files named as MNIST's, or the arrays of Keras or MedMNIST.
+        """
         with as_archive(Path(path)) as archive, archive.open("rb") as file:
             response = self._transport.send(
                 "POST",

@@ -8,7 +8,7 @@ from app.datasets.service import DatasetFacts, resolve
 from app.db.tables import JobTable
 from app.domain.specs import parse_spec
 from app.errors import ServiceError
-from app.jobs.metrics import collect
+from app.jobs.metrics import HISTORY, collect
 from app.jobs.repository import JobRepository
 from worker.datasets.source import DatasetSource
 from worker.engine.checkpoint_files import is_whole
@@ -92,6 +92,6 @@ def _places(settings: Settings, job: JobTable) -> Places:
 def _history(runner: "Runner", job: JobTable) -> History:
     """What was trained before the checkpoint, for pictures of the whole."""
     with runner.database.reading() as session:
-        events = JobRepository(session).events(job.id, types=["steps", "epoch"])
+        events = JobRepository(session).events(job.id, types=HISTORY)
     metrics = collect(events, "training", series=[], max_points=100_000)
     return History(metrics.steps, metrics.epochs)

@@ -23,7 +23,8 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 Body = TypeVar("Body", bound=BaseModel)
 
 _NO_LIMIT_OF_THE_FRAMEWORK = 1 << 62  # the two forms have limits of their own, from the settings
-_FILE = {"type": "string", "format": "binary", "description": "zip, tar, tar.gz, tar.bz2 or tar.xz of class folders."}
+_FORMATS = "zip, tar, tar.gz, tar.bz2 or tar.xz of class folders, of IDX files or of one .npz; or that .npz itself."
+_FILE = {"type": "string", "format": "binary", "description": _FORMATS}
 _BODIES: dict[str, Any] = {
     "required": True,
     "content": {
@@ -60,7 +61,7 @@ def get_dataset(id_or_name: str, parts: Parts) -> DatasetOut:
     openapi_extra={"requestBody": _BODIES},
 )
 async def add_dataset(parts: Parts, request: Request, response: Response) -> DatasetOut:
-    """Upload an archive of class folders (multipart), or register a folder on the server (JSON).
+    """Upload an archive of class folders or arrays (multipart), or register a folder on the server (JSON).
 
     It is `validating` until its images were checked, then `ready` or `invalid`.
     """

@@ -39,7 +39,7 @@ def show(
 def add(
     context: typer.Context,
     name: NewName,
-    path: Annotated[Path, typer.Argument(exists=True, help="A zip or tar of class folders, or such a folder.")],
+    path: Annotated[Path, typer.Argument(exists=True, help="Class folders or IDX files (folder, zip, tar), or .npz.")],
     as_json: AsJson = False,
 ) -> None:
     """Upload a data set; the service checks it before it can be used."""

@@ -80,10 +80,11 @@ class TestTrainings:
         }
         monkeypatch.setattr(os, "environ", environment)
         prepare_environment_for_trainings()
-        assert environment == {"SUPERCYCLER": "somebody else's", "OMP_WAIT_POLICY": "PASSIVE"}
+        added = {"OMP_WAIT_POLICY": "PASSIVE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        assert environment == {"SUPERCYCLER": "somebody else's"} | added
 
-    def test_what_the_operator_says_of_threads_stays(self, monkeypatch):
-        environment = {"OMP_WAIT_POLICY": "ACTIVE"}
-        monkeypatch.setattr(os, "environ", environment)
+    def test_what_the_operator_says_of_threads_and_workspaces_stays(self, monkeypatch):
+        environment = {"OMP_WAIT_POLICY": "ACTIVE", "CUBLAS_WORKSPACE_CONFIG": ":16:8"}
+        monkeypatch.setattr(os, "environ", dict(environment))
         prepare_environment_for_trainings()
-        assert environment == {"OMP_WAIT_POLICY": "ACTIVE"}
+        assert os.environ == environment

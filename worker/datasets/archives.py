@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
+from worker.datasets.array_files import is_array_file
 from worker.datasets.decoding import SUFFIXES
 from worker.datasets.errors import Refused
 
-EXPECTED = "a zip, tar, tar.gz, tar.bz2 or tar.xz archive."
+EXPECTED = "a zip, tar, tar.gz, tar.bz2 or tar.xz archive, or an .npz."
 _ARCHIVE_SUFFIXES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"))
 _CHUNK_BYTES = 1 << 20
 _REPACK = "Pack the folder again with a usual archiver."
@@ -24,7 +25,7 @@ class ArchiveLimits:
     """What an archive may unfold to."""
 
     members: int = 1_000_000
-    member_bytes: int = 256 << 20
+    member_bytes: int = 256 << 20  #: of one picture; an array holds many
     total_bytes: int = 64 << 30
     ratio: int = 100  #: unpacked bytes for each byte of the archive; pictures are compressed already
     ratio_free_bytes: int = 64 << 20  #: below this much the ratio is not looked at: small pictures of one colour
@@ -47,9 +48,9 @@ class Content(Protocol):
 
 
 def extract_images(archive: Path, into: Path, *, limits: ArchiveLimits) -> None:
-    """Write the images in `archive` below the empty folder `into`; raises Refused at the first thing that is wrong.
+    """Write the pictures and arrays in `archive` below the empty folder `into`; raises Refused where one is wrong.
 
-    Nothing is ever written outside `into`, nothing but plain files and folders is made, and what is not an image
+    Nothing is ever written outside `into`, nothing but plain files and folders is made, and what holds no image
     is not even unpacked.
     """
     unpacking = _Unpacking(into, limits, archive.stat().st_size)
@@ -118,7 +119,7 @@ class _Unpacking:
         path = _safe_path(member)
         if member.kind == "folder":
             self._make_folder(self.into / path)
-        elif path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts):
+        elif _is_wanted(path) and not any(part.startswith(".") for part in path.parts):
             self._refuse_duplicate(path)
             self._make_folder((self.into / path).parent)
             self._write(member, path)
@@ -147,7 +148,7 @@ class _Unpacking:
                 file.write(chunk)
 
     def _refuse_excess(self, path: PurePosixPath, size: int) -> None:
-        if size > self.limits.member_bytes:
+        if size > self.limits.member_bytes and not is_array_file(path.name):
             raise _too_much(str(path), f"It is larger than {self.limits.member_bytes:,} bytes.")
         if self.written_bytes > self.limits.total_bytes:
             raise _too_much(None, f"It unpacks to more than {self.limits.total_bytes:,} bytes.")
@@ -168,9 +169,13 @@ def _safe_path(member: Member) -> PurePosixPath:
     if not name.isprintable() or any(len(part.encode()) > 255 for part in path.parts) or len(name) > 1000:
         detail = "Its name is too long, or holds characters that cannot be shown."
         raise Refused("unsafe_path", ascii(name)[1:-1][:200], detail=detail, hint="Rename the file.")
-    if member.kind == "file" and path.suffix.lower() in _ARCHIVE_SUFFIXES:
+    if member.kind == "file" and path.suffix.lower() in _ARCHIVE_SUFFIXES and not is_array_file(path.name):
         raise Refused("nested_archive", name, detail="It is an archive itself.", hint="Unpack it before you pack.")
     return path
+
+
+def _is_wanted(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES or is_array_file(path.name)
 
 
 def _too_much(path: str | None, detail: str) -> Refused:

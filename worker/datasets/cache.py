@@ -108,7 +108,7 @@ def _fingerprint(path: Path) -> dict[str, Any]:
 
 def _map(folder: Path, split: str) -> Images:
     # Copy-on-write: torch warns of arrays it may not write to. Nothing reaches the file either way.
-    pixels = np.load(folder / f"{split}-images.npy", mmap_mode="c")
+    pixels = np.load(folder / f"{split}-images.npy", mmap_mode="r")
     return Images(pixels=pixels, labels=np.load(folder / f"{split}-labels.npy"))
 
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from worker.datasets.errors import Refused
-from worker.datasets.source import Mode
+from worker.datasets.source import Mode, Resize
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"))
@@ -51,10 +51,30 @@ def as_mode(image: Image.Image, mode: Mode) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def as_square(image: Image.Image, mode: Mode, *, side: int) -> Image.Image:
-    """Scale the shorter side to `side`, then cut out the centre."""
+def as_square(image: Image.Image, mode: Mode, *, side: int, resize: Resize) -> Image.Image:
+    """Decode into a square of `side` pixels."""
     image.draft(mode, (side, side))  # lets a JPEG decoder shrink a large photograph while it reads it
-    return ImageOps.fit(as_mode(image, mode), (side, side), Image.Resampling.BILINEAR)
+    return fitted(as_mode(image, mode), side=side, resize=resize)
+
+
+def fitted(image: Image.Image, *, side: int, resize: Resize) -> Image.Image:
+    """Scale into a square: cut the longer side, fill up the shorter one with black, or distort."""
+    match resize:
+        case "crop":
+            return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+        case "pad":
+            return _padded(image, side)
+        case "stretch":
+            return image.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _padded(image: Image.Image, side: int) -> Image.Image:
+    longer = max(image.size)
+    # At least a pixel: ImageOps.pad fails for a picture that is very much longer than wide.
+    width, height = (max(1, round(length * side / longer)) for length in image.size)
+    square = Image.new(image.mode, (side, side), 0)
+    square.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((side - width) // 2, (side - height) // 2))
+    return square
 
 
 def _refuse_large(image: Image.Image, path: str) -> None:

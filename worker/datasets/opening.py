@@ -3,15 +3,18 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.domain import catalog
 from worker.datasets import built_in, cache
+from worker.datasets.array_files import ArrayFiles, find_arrays
 from worker.datasets.cache import Contents, Entry, NotCached, OnProgress
 from worker.datasets.class_folders import ClassFolders, content_version, read_class_folders
 from worker.datasets.errors import DatasetInvalid, Refused
 from worker.datasets.pictures import FilePictures
-from worker.datasets.source import DatasetSource
+from worker.datasets.source import DatasetSource, Resize
+from worker.datasets.staging import stage
 from worker.engine.data import Dataset
 
 
@@ -24,15 +27,18 @@ class OpenedDataset:
 
 
 def open_dataset(
-    source: DatasetSource, *, target_size: int, cache_root: Path, on_progress: OnProgress
+    source: DatasetSource, *, target_size: int, cache_root: Path, on_progress: OnProgress, resize: Resize = "crop"
 ) -> OpenedDataset:
     """Map the pixels of `source` as squares of at most `target_size`; raises DatasetUnavailable, DatasetInvalid.
 
     Pictures are cached at the smaller of the target and their own size (in a folder of many sizes, the median
-    of the shorter sides): enlarging is left to the device, where it costs no disk.
+    of the shorter sides): enlarging is left to the device, where it costs no disk. `resize` says how pictures
+    that are no squares become some; those of the built-in sets are.
     """
-    opened = _open_built_in if source.kind == "built_in" else _open_folder
-    entry = opened(source, target_size, cache_root, on_progress)
+    if source.kind == "built_in":
+        entry = _open_built_in(source, target_size, cache_root, on_progress)
+    else:
+        entry = _open_folder(source, target_size, cache_root, resize=resize, on_progress=on_progress)
     train, test = entry.splits["train"], entry.splits.get("test")
     dataset = Dataset(source.name, entry.classes, train, test, entry.channel_mean, entry.channel_std)
     return OpenedDataset(dataset, entry.version)
@@ -57,13 +63,16 @@ def _open_built_in(source: DatasetSource, target_size: int, cache_root: Path, on
     return entry
 
 
-def _open_folder(source: DatasetSource, target_size: int, cache_root: Path, on_progress: OnProgress) -> Entry:
+def _open_folder(
+    source: DatasetSource, target_size: int, cache_root: Path, *, resize: Resize, on_progress: OnProgress
+) -> Entry:
     if source.version is None or source.mode is None or source.side is None:
         raise DatasetInvalid(f"{source.name} was not checked yet.", hint="Wait until its state is ready.")
     side = min(target_size, source.side)
-    key = _key(source.version, source.mode, side=side)
+    key = _key(source.version, source.mode, resize, side=side)
+    make = partial(_folder_contents, source, side, resize=resize, scratch=cache_root, on_progress=on_progress)
     try:
-        return _cached(cache_root / key, lambda: _folder_contents(source, side), on_progress)
+        return _cached(cache_root / key, make, on_progress)
     except Refused as error:
         raise DatasetInvalid(f"{source.name}, {error}") from error
     except FileNotFoundError as error:
@@ -81,11 +90,29 @@ def _key(*parts: str, side: int) -> str:
     return f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:40]}-{side}"
 
 
-def _folder_contents(source: DatasetSource, side: int) -> Contents:
+def _folder_contents(
+    source: DatasetSource, side: int, *, resize: Resize, scratch: Path, on_progress: OnProgress
+) -> Contents:
+    arrays = find_arrays(source.root)
+    if arrays is not None:
+        return _array_contents(source, side, arrays, resize=resize, scratch=scratch, on_progress=on_progress)
+    return _file_contents(source, side, resize=resize)
+
+
+def _array_contents(
+    source: DatasetSource, side: int, arrays: ArrayFiles, *, resize: Resize, scratch: Path, on_progress: OnProgress
+) -> Contents:
+    staged = stage(arrays, resize=resize, scratch=scratch, on_progress=on_progress)
+    if staged.version != source.version:
+        raise _changed(source)
+    return Contents(staged.classes, staged.mode, side, staged.splits, lambda: staged.version)
+
+
+def _file_contents(source: DatasetSource, side: int, *, resize: Resize) -> Contents:
     found = read_class_folders(source.root)
-    if found.problems:
-        raise DatasetInvalid(f"{source.name}: {found.problems[0].detail}", hint=found.problems[0].hint)
-    splits = _splits(found, source)
+    if found.problems:  # its check found none
+        raise _changed(source, now=found.problems[0].detail)
+    splits = _splits(found, source, resize)
 
     def version() -> str:
         digests = {path: digest for split in splits.values() for path, digest in split.digests.items()}
@@ -96,15 +123,16 @@ def _folder_contents(source: DatasetSource, side: int) -> Contents:
     return Contents(found.classes, source.mode or "RGB", side, splits, version)
 
 
-def _splits(found: ClassFolders, source: DatasetSource) -> dict[str, FilePictures]:
+def _splits(found: ClassFolders, source: DatasetSource, resize: Resize) -> dict[str, FilePictures]:
     files = {"train": found.train, "test": found.test}
     return {
-        split: FilePictures(found.root, labelled, source.mode or "RGB")
+        split: FilePictures(found.root, labelled, source.mode or "RGB", resize)
         for split, labelled in files.items()
         if labelled.labels
     }
 
 
-def _changed(source: DatasetSource) -> DatasetInvalid:
+def _changed(source: DatasetSource, *, now: str = "") -> DatasetInvalid:
     detail = f"The images of {source.name} are not the ones that were checked: files were changed, added or removed."
-    return DatasetInvalid(detail, hint="Put the files back, or add the data set again under another name.")
+    hint = "Put the files back, or add the data set again under another name."
+    return DatasetInvalid(f"{detail} {now}".rstrip(), hint=hint)

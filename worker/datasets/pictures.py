@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.datasets.class_folders import Labelled
-from worker.datasets.decoding import as_square, reading
-from worker.datasets.source import Mode
+from worker.datasets.decoding import as_square, fitted, reading
+from worker.datasets.source import Mode, Resize
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -31,17 +31,19 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArrayPictures:
-    """Pictures that were published as an array: (N, H, W) grey or (N, H, W, 3) colour."""
+    """Pictures that come as an array: (N, H, W) grey or (N, H, W, 3) colour."""
 
     images: Pixels
     labels: Labels
+    resize: Resize = "crop"
 
     def decode(self, pixels: Pixels, chosen: range) -> None:
-        """Copy, or scale down where the cache is smaller."""
+        """Copy, or scale to the square that the cache holds."""
         side = pixels.shape[-1]
         block = self.images[chosen.start : chosen.stop]
-        if self.images.shape[1] != side:
-            block = np.stack([np.asarray(Image.fromarray(image).resize((side, side))) for image in block])
+        if self.images.shape[1:3] != (side, side):
+            squares = (fitted(Image.fromarray(image), side=side, resize=self.resize) for image in block)
+            block = np.stack([np.asarray(square) for square in squares])
         pixels[chosen.start : chosen.stop] = _channels_first(block)
 
     def digest(self) -> str:
@@ -59,6 +61,7 @@ class FilePictures:
     root: Path
     files: Labelled
     mode: Mode
+    resize: Resize
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -73,7 +76,7 @@ class FilePictures:
             data = (self.root / path).read_bytes()
             self.digests[path] = hashlib.sha256(data).hexdigest()
             with reading(data, path) as image:
-                square = np.asarray(as_square(image, self.mode, side=pixels.shape[-1]))
+                square = np.asarray(as_square(image, self.mode, side=pixels.shape[-1], resize=self.resize))
             pixels[index] = square if square.ndim == 2 else square.transpose(2, 0, 1)
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 Mode = Literal["L", "RGB"]
+Resize = Literal["crop", "pad", "stretch"]  #: as `preprocessing.resize` in a spec
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
     """Enough to open a data set in another process.
 
-    `root` is the folder that holds torchvision's sets, or the folder of images. A folder of images also has
+    `root` is the folder that holds torchvision's sets, or the folder of images or arrays. Such a folder also has
     the `version`, `mode` and `side` (of its pictures, in pixels) that its check found. A version given for a
     built-in set is the one it must have.
     """

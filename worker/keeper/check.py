@@ -20,16 +20,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from worker.datasets import archives
+from worker.datasets import archives, array_files, class_folders
 from worker.datasets.archives import ArchiveLimits, extract_images
-from worker.datasets.class_folders import EXPECTED, ClassFolders, content_version, read_class_folders
+from worker.datasets.array_files import NPZ_NAME, ArrayFiles, find_arrays, is_npz
+from worker.datasets.class_folders import ClassFolders, content_version, read_class_folders
 from worker.datasets.decoding import as_mode, is_grey, reading
 from worker.datasets.errors import Problem, Refused
 
 MEMORY_BYTES = 3 << 30
 THREADS = min(os.cpu_count() or 1, 4)  # each may hold a picture of 50 million pixels in a few forms
 SHOWN_PROBLEMS = 100
+EXPECTED = f"{class_folders.EXPECTED} {array_files.EXPECTED}"
 _ADD_AGAIN = "Correct it and add the dataset again."
+
+
+Counts = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def aside_of(folder: Path) -> Path:
 def _check_upload(upload: Path, aside: Path, folder: Path) -> dict[str, Any]:
     aside.mkdir(parents=True)
     try:
-        extract_images(upload, aside, limits=ArchiveLimits())
+        _unpack(upload, aside)
     except Refused as error:
         return invalid([error.problem], found="An archive that was refused.", expected=archives.EXPECTED)
     verdict = _check_folder(aside)
@@ -101,22 +106,49 @@ def _check_upload(upload: Path, aside: Path, folder: Path) -> dict[str, Any]:
     return verdict
 
 
+def _unpack(upload: Path, aside: Path) -> None:
+    """An npz is a zip too, but stays whole: its arrays are read where they are."""
+    if is_npz(upload):
+        shutil.copyfile(upload, aside / NPZ_NAME)
+    else:
+        extract_images(upload, aside, limits=ArchiveLimits())
+
+
 def _check_folder(folder: Path) -> dict[str, Any]:
+    try:
+        arrays = find_arrays(folder)
+        return _check_pictures(folder) if arrays is None else _check_arrays(arrays)
+    except Refused as error:
+        return invalid([error.problem], found="Arrays that were refused.")
+
+
+def _check_arrays(files: ArrayFiles) -> dict[str, Any]:
+    from worker.keeper.array_check import survey_arrays  # noqa: PLC0415 - brings numpy, which pictures do without
+
+    found, survey = survey_arrays(files, Survey())
+    words = _in_words(found.classes, found.counts(), survey)
+    if files.unused:
+        words += f" Not used: {', '.join(files.unused[:10])}."
+    return _ready(found.classes, found.counts(), survey, version=found.version, words=words)
+
+
+def _check_pictures(folder: Path) -> dict[str, Any]:
     found = read_class_folders(folder)
     survey = _survey(found) if not found.problems else Survey()
     problems = [*found.problems, *survey.problems]
+    words = _in_words(found.classes, found.counts(), survey, ignored=found.ignored)
     if problems:
-        return invalid(problems, found=_in_words(found, survey))
-    return _ready(found, survey)
+        return invalid(problems, found=words)
+    return _ready(found.classes, found.counts(), survey, version=content_version(survey.digests), words=words)
 
 
-def _ready(found: ClassFolders, survey: Survey) -> dict[str, Any]:
+def _ready(classes: list[str], counts: Counts, survey: Survey, *, version: str, words: str) -> dict[str, Any]:
     mean, std = _statistics(survey)
     return {
         "state": "ready",
-        "version": content_version(survey.digests),
-        "classes": found.classes,
-        "counts": found.counts(),
+        "version": version,
+        "classes": classes,
+        "counts": counts,
         "image": {
             "mode": survey.mode,
             "min": [min(survey.widths), min(survey.heights)],
@@ -125,7 +157,7 @@ def _ready(found: ClassFolders, survey: Survey) -> dict[str, Any]:
         },
         "channel_mean": mean,
         "channel_std": std,
-        "report": {"expected": EXPECTED, "found": _in_words(found, survey), "problems": []},
+        "report": {"expected": EXPECTED, "found": words, "problems": []},
     }
 
 
@@ -192,17 +224,17 @@ def _mean(levels: Iterable[int], *, power: int) -> float:
     return sum(count * (value / 255) ** power for value, count in enumerate(levels)) / sum(levels)
 
 
-def _in_words(found: ClassFolders, survey: Survey) -> str:
-    train, test = len(found.train.paths), len(found.test.paths)
-    words = [f"{len(found.classes)} classes, {train:,} training and {test:,} test images"]
+def _in_words(classes: list[str], counts: Counts, survey: Survey, *, ignored: int = 0) -> str:
+    train, test = (sum(counts[split].values()) for split in ("train", "test"))
+    words = [f"{len(classes)} classes, {train:,} training and {test:,} test images"]
     if survey.widths:
         smallest, largest = (f"{pick(survey.widths)} × {pick(survey.heights)}" for pick in (min, max))
         colour = "grey" if survey.mode == "L" else "colour"
         words.append(f"{smallest} to {largest} pixels, {colour}" if smallest != largest else f"{smallest}, {colour}")
     if survey.problems:
         words.append(f"{len(survey.problems):,} files that cannot be read")
-    if found.ignored:
-        words.append(f"{found.ignored:,} files that are not images, ignored")
+    if ignored:
+        words.append(f"{ignored:,} files that are not images, ignored")
     return "; ".join(words) + "."
 
 

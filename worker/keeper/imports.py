@@ -121,10 +121,12 @@ def _tidy(upload: Path, folder: Path, *, is_wanted: bool) -> None:
 
 
 def _start(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    # Isolated (-I) and with an empty environment: whoever breaks a decoder finds no credentials.
+    # Isolated (-I) and with an empty environment: whoever breaks a decoder finds no credentials. The threads that
+    # numpy would start count against the child's memory, and a check needs none of them.
+    environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-I", "-m", "worker.keeper.check"]
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-        command, stdin=subprocess.PIPE, stdout=output, env={"LANG": "C.UTF-8"}, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
     )
     assert process.stdin is not None  # noqa: S101 - asked for above
     process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")

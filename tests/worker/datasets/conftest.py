@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from worker.datasets.class_folders import content_version, read_class_folders
+from worker.datasets.opening import open_dataset
 from worker.datasets.source import DatasetSource
 
 
@@ -58,3 +59,14 @@ def as_source():
         return DatasetSource("registered", folder.name, folder, content_version(digests), mode, side)
 
     return make
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens a source, with the cache below `tmp_path`."""
+
+    def call(source, *, size=1024, on_progress=lambda done, total: None, **options):
+        cache = tmp_path / "cache"
+        return open_dataset(source, target_size=size, cache_root=cache, on_progress=on_progress, **options)
+
+    return call

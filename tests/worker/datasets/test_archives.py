@@ -69,6 +69,12 @@ class TestGoodArchives:
         extract_images(tarred(tmp_path / "a.tar", members, mode=mode), into, limits=GENEROUS)
         assert files_below(into) == ["pets/cat/a.jpg", "pets/dog/b.png"]
 
+    @pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte", "mnist.npz"])
+    def test_arrays_are_unpacked_too(self, tmp_path, into, name):
+        limits = ArchiveLimits(member_bytes=2)  # of pictures: an array holds many
+        extract_images(tarred(tmp_path / "a.tar", [(f"set/{name}", b"aaa")]), into, limits=limits)
+        assert files_below(into) == [f"set/{name}"]
+
     def test_modes_of_members_are_not_taken_over(self, tmp_path, into):
         info = tarfile.TarInfo("cat/a.jpg")
         info.mode = 0o4777

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from worker.datasets import cache
 from worker.datasets.cache import Contents, NotCached, channel_statistics
 from worker.datasets.pictures import ArrayPictures
+from worker.datasets.source import DatasetSource
 
 
 def two_splits(version="sha256:1", side=4):
@@ -50,6 +53,17 @@ class TestRoundTrip:
         assert seen == sorted(seen)
         assert seen[-1] == (610, 610)
         assert len(seen) == 4  # 600 pictures in pieces of 256, and the 10 of the test split
+
+    def test_every_core_takes_a_part(self, tmp_path):
+        meeting = threading.Barrier(os.cpu_count() or 1)
+
+        class Pictures:
+            labels = np.zeros(256 * meeting.parties, dtype=np.int64)  # a piece for each
+
+            def decode(self, pixels, chosen):
+                meeting.wait(30)  # until all are at work
+
+        build(tmp_path / "set", Contents(["a"], "L", 1, {"train": Pictures()}, lambda: "sha256:1"))
 
     def test_nothing_is_left_beside_it(self, tmp_path):
         build(tmp_path / "set")
@@ -135,3 +149,48 @@ class TestBuilders:
         os.utime(old, (two_days_ago, two_days_ago))
         build(tmp_path / "set")
         assert sorted(path.name for path in tmp_path.iterdir()) == [".building-young", "set"]
+
+
+class TestOpening:
+    """A job never notices: the entry is made again from the same images."""
+
+    @pytest.mark.parametrize("name", ["meta.json", "train-images.npy", "train-labels.npy"])
+    @pytest.mark.parametrize(
+        "spoil", [lambda data: data[:-1], lambda data: data[:-9] + b"?" + data[-8:], lambda _: b""]
+    )
+    def test_is_made_again(self, opened, pets, as_source, tmp_path, name, spoil):
+        source = as_source(pets)
+        before = opened(source)
+        whole = before.dataset.train.pixels.copy()
+        damaged = next((tmp_path / "cache").glob(f"*/{name}"))
+        data = damaged.read_bytes()
+        assert spoil(data) != data
+        damaged.unlink()  # the map of the first opening keeps the file it had
+        damaged.write_bytes(spoil(data))
+        again = opened(source)
+        assert again.version == before.version
+        np.testing.assert_array_equal(again.dataset.train.pixels, whole)
+        assert damaged.read_bytes() == data
+
+    def test_reading_takes_no_memory_of_its_own(self, opened, tmp_path):
+        """The map may be written to, for torch's sake; pages that are only read stay the file's."""
+        digits = DatasetSource("built_in", "digits", tmp_path)
+        opened(digits)
+        pixels = opened(digits).dataset.train.pixels
+        checksum = pixels.sum(dtype=np.int64)
+        mapped = _mapping_of(pixels.filename)
+        assert mapped["Rss"] > 0
+        assert mapped["Anonymous"] == 0
+        assert checksum > 0
+
+
+def _mapping_of(path):
+    """Kilobytes of the maps of a file in this process, from /proc."""
+    found, ours = {"Rss": 0, "Anonymous": 0}, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if "-" in name.split(" ")[0] and not rest.endswith("kB"):
+            ours = line.endswith(str(path))
+        elif ours and name in found:
+            found[name] += int(rest.split()[0])
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.datasets.decoding import as_mode, as_square, is_grey, reading
+from worker.datasets.decoding import as_mode, as_square, fitted, is_grey, reading
 from worker.datasets.errors import Refused
 
 
@@ -60,14 +60,42 @@ class TestSquares:
     def test_the_centre_of_the_longer_side_is_kept(self):
         image = Image.new("L", (12, 4), 0)
         image.paste(200, (4, 0, 8, 4))  # the middle third is the centre square
-        assert np.asarray(as_square(image, "L", side=4)).tolist() == [[200] * 4] * 4
+        assert np.asarray(as_square(image, "L", side=4, resize="crop")).tolist() == [[200] * 4] * 4
 
     @pytest.mark.parametrize("size", [(300, 200), (200, 300), (9, 9), (3, 50)])
     def test_every_size_ends_at_the_side(self, make_picture, size):
         with reading(make_picture((5, 6, 7), size=size, form="JPEG"), "a.jpg") as image:
-            square = as_square(image, "RGB", side=16)
+            square = as_square(image, "RGB", side=16, resize="crop")
         assert square.size == (16, 16)
         assert np.abs(np.asarray(square, dtype=int) - (5, 6, 7)).max() <= 3  # JPEG is not exact
+
+
+class TestPolicies:
+    @pytest.mark.parametrize(
+        ("resize", "rows"),
+        [
+            ("crop", [[7] * 4] * 4),  # the middle
+            ("pad", [[0] * 4, [40, 7, 7, 90], [40, 7, 7, 90], [0] * 4]),  # all of it, between black bars
+            ("stretch", [[40, 7, 7, 90]] * 4),
+        ],
+    )
+    def test_what_becomes_of_the_longer_side(self, resize, rows):
+        image = Image.new("L", (8, 4), 7)
+        image.paste(40, (0, 0, 2, 4))
+        image.paste(90, (6, 0, 8, 4))
+        squared = np.asarray(fitted(image, side=4, resize=resize)).astype(int)
+        assert np.abs(squared - rows).max() <= 20  # the filter reaches over edges
+        assert (squared == 0).tolist() == [[value == 0 for value in row] for row in rows]
+
+    @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+    @pytest.mark.parametrize("size", [(1, 900), (900, 1), (1, 1), (16, 16), (17, 3)])
+    def test_every_size_ends_at_the_side(self, resize, size):
+        assert fitted(Image.new("RGB", size, (9, 8, 7)), side=16, resize=resize).size == (16, 16)
+
+    @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+    def test_a_square_is_left_as_it_is(self, resize):
+        pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        np.testing.assert_array_equal(fitted(Image.fromarray(pixels), side=6, resize=resize), pixels)
 
 
 class TestRefusals:

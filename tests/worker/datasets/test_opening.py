@@ -15,18 +15,9 @@ from app.domain import catalog
 from worker.datasets import built_in, idx
 from worker.datasets.errors import DatasetInvalid, DatasetUnavailable
 from worker.datasets.layouts import LAYOUTS
-from worker.datasets.opening import open_dataset
 from worker.datasets.source import DatasetSource
 
 REAL = Path(__file__).parents[3] / "../shared/data"
-
-
-@pytest.fixture
-def opened(tmp_path):
-    def call(source, *, size=1024, on_progress=lambda done, total: None):
-        return open_dataset(source, target_size=size, cache_root=tmp_path / "cache", on_progress=on_progress)
-
-    return call
 
 
 @pytest.fixture
@@ -212,6 +203,15 @@ class TestFolders:
     def test_one_that_was_never_checked(self, opened, pets):
         with pytest.raises(DatasetInvalid, match="not checked"):
             opened(DatasetSource("uploaded", "pets", pets))
+
+    def test_each_policy_has_a_cache_of_its_own(self, opened, make_folder, make_picture, as_source):
+        wide = {f"{kind}/0.png": make_picture(99, size=(8, 4), mode="L") for kind in ("cat", "dog")}
+        source = as_source(make_folder(wide), side=4)
+        corners = {resize: opened(source, resize=resize) for resize in ("crop", "pad", "stretch")}
+        assert {resize: int(found.dataset.train.pixels[0, 0, 0, 0]) for resize, found in corners.items()} == {
+            "crop": 99, "pad": 0, "stretch": 99,
+        }  # fmt: skip
+        assert len({found.version for found in corners.values()}) == 1  # the images are the same
 
     def test_real_photographs(self, opened, tmp_path, as_source):
         archive = REAL / "cifar10-jpeg.tar.xz"
