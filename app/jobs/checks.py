@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from app.datasets.service import DatasetFacts
-from app.domain.catalog import ArchitectureFact, architectures, describe_misfit
+from app.domain.catalog import ArchitectureFact, architectures, default_image_size, describe_misfit
+from app.domain.layers import LayerUnfit, Shape, TooLarge, measure
 from app.domain.specs import Augmentation, RangeTestSpec, TrainingSpec
+from app.domain.specs.layers import CustomArchitecture
 from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
 
 Spec = RangeTestSpec | TrainingSpec
@@ -12,7 +14,7 @@ Spec = RangeTestSpec | TrainingSpec
 
 def check(spec: Spec, dataset: DatasetFacts) -> None:
     """Raise one problem with everything that is wrong with this spec on this dataset."""
-    errors = list(_architecture(spec)) + list(_data(spec, dataset))
+    errors = list(_architecture(spec, dataset)) + list(_data(spec, dataset))
     if errors:
         summary = "; ".join(error.detail for error in errors)
         raise Unprocessable(errors[0].code, summary, _HINTS[errors[0].code], errors)
@@ -23,8 +25,12 @@ _HINTS = {
     "unknown_architecture_option": "See the architecture's options at GET /v1/architectures.",
     "out_of_range": "See the architecture's options at GET /v1/architectures.",
     "wrong_type": "See the architecture's options at GET /v1/architectures.",
+    "layer_unfit": "Correct the layer named, or change image_size; GET /v1/architectures/custom explains every layer.",
+    "architecture_too_large": "Take fewer channels or layers, or pool earlier.",
     "image_size_unfit": "Change image_size, or leave it out to have it fit.",
     "unknown_weights": "See the architecture's weights at GET /v1/architectures, or set pretrained to false.",
+    "step_too_large": "Lower accumulation_steps or batch_size.",
+    "cutout_too_large": "Lower cutout below the side of the images.",
     "batch_too_large": "Lower batch_size, or hold out less for validation.",
     "no_test_split": "Give validation as a share of the training images, e.g. 0.1.",
     "validation_too_small": "Raise validation, so that at least one image is held out.",
@@ -32,17 +38,29 @@ _HINTS = {
 }
 
 
-def _architecture(spec: Spec) -> Iterator[FieldError]:
+def _architecture(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
     name = spec.architecture.name
     fact = architectures().get(name)
     if fact is None:
         detail = f"There is no architecture {name!r}{did_you_mean(name, architectures())}"
         yield FieldError(detail, "unknown_architecture", pointer="#/architecture")
         return
-    yield from _options(spec, fact)
+    if isinstance(spec.architecture, CustomArchitecture):
+        yield from _layers(spec.architecture, spec, dataset)
+    else:
+        yield from _options(spec, fact)
     yield from _weights(spec, fact)
     if spec.image_size is not None and (misfit := describe_misfit(spec.image_size, fact)):
         yield FieldError(misfit, "image_size_unfit", pointer="#/image_size")
+
+
+def _layers(architecture: CustomArchitecture, spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
+    images = Shape(1 if dataset.mode == "L" else 3, spec.image_size or dataset.image_size)
+    try:
+        measure(architecture.layers, images, classes=len(dataset.classes))
+    except LayerUnfit as error:
+        code = "architecture_too_large" if isinstance(error, TooLarge) else "layer_unfit"
+        yield FieldError(error.detail, code, pointer=json_pointer("architecture", "layers", *error.place))
 
 
 def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
@@ -53,8 +71,8 @@ def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
             offer = f"{did_you_mean(option, fact.options)} It has: {', '.join(fact.options) or 'none'}"
             detail = f"{fact.name} has no option {option!r}{offer}"
             yield FieldError(detail, "unknown_architecture_option", pointer=pointer)
-        elif type(value) is not int or not known.min <= value <= known.max:
-            detail = f"{option} must be a whole number from {known.min} to {known.max}"
+        elif not known.takes(value):
+            detail = f"{option} must be {known}"
             code = "out_of_range" if type(value) is int else "wrong_type"
             yield FieldError(detail, code, pointer=pointer)
 
@@ -82,7 +100,22 @@ def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
     if spec.batch_size > images:
         detail = f"A batch of {spec.batch_size} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "batch_too_large", pointer="#/batch_size")
+    elif spec.batch_size * spec.accumulation_steps > images:
+        batches = f"{spec.accumulation_steps} batches of {spec.batch_size}"
+        detail = f"A step of {batches} is larger than the {images} training images of {dataset.name}"
+        yield FieldError(detail, "step_too_large", pointer="#/accumulation_steps")
     side = spec.image_size or dataset.image_size
     if isinstance(spec.augmentation, Augmentation) and spec.augmentation.crop >= side:
         detail = f"A crop by {spec.augmentation.crop} px does not fit images of {side} px"
         yield FieldError(detail, "crop_too_large", pointer="#/augmentation/crop")
+    seen = _side_seen(spec, dataset)
+    if spec.cutout is not None and spec.cutout >= seen:
+        detail = f"A cutout of {spec.cutout} px leaves nothing of images of {seen} px"
+        yield FieldError(detail, "cutout_too_large", pointer="#/cutout")
+
+
+def _side_seen(spec: Spec, dataset: DatasetFacts) -> int:
+    """The side of the images that the network gets."""
+    fact = architectures().get(spec.architecture.name)
+    default = dataset.image_size if fact is None else default_image_size(dataset.image_size, fact)
+    return spec.image_size or default

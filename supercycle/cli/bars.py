@@ -46,6 +46,8 @@ class BarView:
             self._task = self._progress.add_task(standing.phase, total=None, count="", numbers="")
         elif event.type == "state":
             self._take_state(event.data["state"])
+        elif event.type == "rewind":
+            self._stop(is_done=False)  # a phase event follows, and with it a new bar
         elif self._task is not None:
             self._move(self._task, standing)
 

@@ -10,7 +10,7 @@ import typer
 from supercycle.transport import Json
 
 # Objects with a field that says which one they are, and the service's own default for it: it must be sent as
-# soon as another field of the object is.
+# soon as another field of the object is, unless a preset knows which one it is.
 NAMED_PARTS: dict[str, tuple[str, str | None]] = {
     "architecture": ("name", None),
     "dataset": ("name", None),
@@ -35,6 +35,8 @@ def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, sett
 
 def check_essentials(spec: Json) -> None:
     """End the command where the spec lacks what has no default."""
+    if spec.get("preset"):
+        return  # it names both
     missing = [f"--{field}" for field in ("dataset", "architecture") if not spec.get(field)]
     if missing:
         raise typer.BadParameter("must be given, or be in --spec FILE.json", param_hint=" and ".join(missing))
@@ -59,11 +61,11 @@ def put(spec: Json, path: Sequence[str], value: Any) -> None:  # noqa: ANN401
     if not rest:
         spec[name] = value
         return
-    spec[name] = _part(name, spec.get(name), field=rest[0], value=value)
+    spec[name] = _part(name, spec.get(name), field=rest[0], value=value, has_preset=bool(spec.get("preset")))
     put(spec[name], rest, value)
 
 
-def _part(name: str, present: Any, *, field: str, value: Any) -> Json:  # noqa: ANN401
+def _part(name: str, present: Any, *, field: str, value: Any, has_preset: bool) -> Json:  # noqa: ANN401
     """What stands under `name`, as an object that is about to get `field`."""
     marker, default = NAMED_PARTS.get(name, (None, None))
     part = {marker: present} if marker and isinstance(present, str) else dict(present or {})
@@ -71,7 +73,7 @@ def _part(name: str, present: Any, *, field: str, value: Any) -> Json:  # noqa: 
         return part
     if field == marker and part.get(marker, default) != value:
         return {}  # another optimizer or policy knows nothing of the fields of the one it replaces
-    return part if default is None else {marker: default, **part}
+    return part if default is None or has_preset else {marker: default, **part}
 
 
 def read_value(text: str) -> Any:  # noqa: ANN401
@@ -105,6 +107,7 @@ def _as_given(value: Any) -> Any:  # noqa: ANN401
 
 # Option → where its value belongs in the spec, and how it is read; what names a part stands before its fields.
 OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = {
+    "preset": (("preset",), _as_given),
     **{
         name: ((name,), _as_given)
         for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained", "name")

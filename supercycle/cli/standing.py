@@ -79,6 +79,8 @@ def note_on(event: Event) -> str:
         return "the worker has gone; the job waits for one and goes on from its last checkpoint"
     if event.type == "state" and data["state"] == "cancelling":
         return "cancelling"
+    if event.type == "rewind":
+        return printable(f"back to step {data['to_step']}: {data['reason']}")
     if event.type == "warning":
         return printable(f"warning: {data['detail']} ({data['code']})")
     if event.type == "log" and data["level"] in ("warning", "error"):

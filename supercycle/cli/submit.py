@@ -77,6 +77,9 @@ def range_test(
 def train(
     context: typer.Context,
     *,
+    preset: Annotated[
+        str | None, typer.Option(help="Fill in everything from blog or case_study; other options win.")
+    ] = None,
     dataset: Dataset = None,
     architecture: Architecture = None,
     optimizer: Optimizer = None,

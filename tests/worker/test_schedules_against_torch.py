@@ -26,7 +26,7 @@ def torch_values():
     return run
 
 
-@pytest.mark.parametrize("total", [88, 100, 1000])
+@pytest.mark.parametrize("total", [7, 10, 88, 100, 1000])
 class TestEqualsTorch:
     def test_three_phase(self, torch_values, total):
         right = torch_values(
@@ -38,8 +38,19 @@ class TestEqualsTorch:
         for mine, theirs in zip(ours, right, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-9)
 
-    def test_cosine(self, torch_values, total):
-        right = torch_values(total)
-        ours = OneCycle(max_lr=0.8, total_steps=total, shape="cosine", up=(0.3 * total - 1) / (total - 1))
+    @pytest.mark.parametrize("rising", [0.3, 0.5, 0.9])
+    def test_cosine(self, torch_values, total, rising):
+        right = torch_values(total, pct_start=rising)
+        ours = OneCycle(max_lr=0.8, total_steps=total, shape="cosine", up=(rising * total - 1) / (total - 1))
+        for mine, theirs in zip(ours, right, strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-9)
+
+    @pytest.mark.parametrize("rising", [0.3, 0.9])
+    def test_triangle(self, torch_values, total, rising):
+        right = torch_values(total, pct_start=rising, anneal_strategy="linear", div_factor=4, final_div_factor=50)
+        ours = OneCycle(
+            max_lr=0.8, total_steps=total, shape="triangle", up=(rising * total - 1) / (total - 1),
+            initial_div=4, final_div=50, max_momentum=0.95, min_momentum=0.85,
+        )  # fmt: skip
         for mine, theirs in zip(ours, right, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-9)

@@ -1,7 +1,10 @@
 """From uint8 arrays to the tensors a network eats: selection, augmentation, normalisation, resizing."""
 
+import mmap
+import os
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,30 +17,37 @@ from app.domain.specs.parts import Augmentation
 from worker.engine.augment import augment
 from worker.engine.data import Images
 from worker.engine.draws import Use, generator
+from worker.engine.windows import cut, random_corners
 
 # Of the free device memory, the share that pixels may take for good.
 _DEVICE_SHARE = 0.3
+# Of the host's memory, the share up to which a mapped file is taken to fit into the page cache beside everything else.
+_PAGE_CACHE_SHARE = 0.5
 # Evaluation batches of about this many pixels are as fast as larger ones and fit where training fits.
 _EVALUATION_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
 class Format:
-    """What the network wants: device, side, channels, and the statistics that normalise pixels / 255."""
+    """What the network wants: device, side, channels, and the statistics that normalise pixels / 255.
+
+    With `crop_from`, images are brought to that side and a window of `side` is cut out of them.
+    """
 
     device: torch.device
     side: int
     channels: int
     mean: list[float]
     std: list[float]
+    crop_from: int | None = None
 
 
 class Source:
     """One split as tensors: on the device where it fits, else in host memory or a memory map."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
-        self.device = device
         self._labels = torch.from_numpy(np.ascontiguousarray(images.labels, dtype=np.int64)).to(device)
+        self.device = self._labels.device  # "cuda" has become "cuda:0", as it will be called from now on
         pixels = _as_tensor(images.pixels)
         self._pixels = pixels.to(device) if _fits(pixels, device) else pixels
 
@@ -52,12 +62,47 @@ class Source:
         chosen = self._pixels.index_select(0, index).pin_memory()
         return chosen.to(self.device, non_blocking=True), self._labels.index_select(0, there)
 
+    def stream(self, indices: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """`select` for one index after the other, a batch ahead where pixels have to be copied to the device."""
+        if self._pixels.device == self.device:
+            return map(self.select, indices)
+        return self._ahead(indices)
+
+    def _ahead(self, indices: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Copy the next batch on a stream of its own while the present one is computed on."""
+        copying = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        coming = deque[tuple[tuple[Tensor, Tensor], torch.cuda.Event]]()
+        for index in indices:
+            with torch.cuda.stream(copying):
+                coming.append((self.select(index), copying.record_event()))
+            if len(coming) > 1:
+                yield _arrived(*coming.popleft())
+        while coming:
+            yield _arrived(*coming.popleft())
+
+
+def _arrived(batch: tuple[Tensor, Tensor], copied: torch.cuda.Event) -> tuple[Tensor, Tensor]:
+    """Have the GPU wait for the copy, and keep its memory until the present stream is done with it."""
+    present = torch.cuda.current_stream(batch[0].device)
+    present.wait_event(copied)
+    for tensor in batch:
+        tensor.record_stream(present)
+    return batch
+
 
 def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    if isinstance(pixels.base, mmap.mmap) and pixels.nbytes > _PAGE_CACHE_SHARE * _host_bytes():
+        # Reading ahead fills the page cache sooner, but here it would push out what was read before: batches jump
+        # about, and for every picture of a few kilobytes the kernel would read a hundred or more around it.
+        pixels.base.madvise(mmap.MADV_RANDOM)
     with warnings.catch_warnings():
         # A cache file is mapped read-only, and nothing here writes to it: index_select copies.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(pixels)
+
+
+def _host_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:
@@ -91,23 +136,37 @@ class Batches:
         self, seed: int, *, augmentation: Augmentation, start: int = 0, stop: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Training batches for the optimizer steps start … stop-1, in an order of its own for every epoch."""
+        chosen = self._chosen(seed, start=start, stop=stop)
+        for step, (pixels, labels) in enumerate(self._source.stream(chosen), start=start):
+            drawn = generator(seed, use=Use.AUGMENTATION, position=step)
+            changed = augment(pixels, augmentation, generator=drawn)
+            yield self._prepared(changed, corners=self._corners(len(labels), drawn)), labels
+
+    def _corners(self, count: int, drawn: np.random.Generator) -> list[list[int]] | None:
+        if self._form.crop_from is None:
+            return None
+        return random_corners(count, self._form.crop_from - self._form.side, generator=drawn)
+
+    def _chosen(self, seed: int, *, start: int, stop: int) -> Iterator[Tensor]:
         for step in range(start, stop):
             epoch, position = divmod(step, self.per_epoch)
             if step == start or position == 0:
                 order = torch.from_numpy(generator(seed, use=Use.ORDER, position=epoch).permutation(len(self)))
-            chosen = self._index[order[position * self.batch_size : (position + 1) * self.batch_size]]
-            pixels, labels = self._source.select(chosen)
-            pixels = augment(pixels, augmentation, generator=generator(seed, use=Use.AUGMENTATION, position=step))
-            yield self._prepared(pixels), labels
+            yield self._index[order[position * self.batch_size : (position + 1) * self.batch_size]]
+
+    def last_of_first_epoch(self, seed: int, *, count: int) -> "Batches":
+        """Up to `count` images that `shuffled` comes to last in its first epoch."""
+        order = generator(seed, use=Use.ORDER, position=0).permutation(len(self))
+        return Batches(self._source, self._index.numpy()[order[-count:]], form=self._form, batch_size=self.batch_size)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, unchanged, in large batches."""
         size = max(self.batch_size, min(1024, _EVALUATION_PIXELS // self._form.side**2))
-        for first in range(0, len(self), size):
-            pixels, labels = self._source.select(self._index[first : first + size])
+        parts = (self._index[first : first + size] for first in range(0, len(self), size))
+        for pixels, labels in self._source.stream(parts):
             yield self._prepared(pixels), labels
 
-    def _prepared(self, pixels: Tensor) -> Tensor:
+    def _prepared(self, pixels: Tensor, corners: list[list[int]] | None = None) -> Tensor:
         """(N, C, H, W) uint8 → (N, channels, side, side) float32, channels last."""
         images = pixels.to(torch.float32)
         if images.shape[1] < len(self._form.mean):
@@ -115,8 +174,11 @@ class Batches:
         images = images.sub(self._mean).div_(self._std)
         if images.shape[1] < self._form.channels:
             images = images.expand(-1, self._form.channels, -1, -1)
-        if images.shape[2] != self._form.side:
-            images = _resized(images, self._form.side)
+        side = self._form.crop_from or self._form.side
+        if images.shape[2] != side:
+            images = _resized(images, side)
+        if side != self._form.side:
+            images = cut(images, self._form.side, corners)
         return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -59,6 +59,15 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all of them, so that nobody goes on from a training that is to begin again."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if NAME.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        _sync_folder(folder)
+
+
 def _write(state: dict[str, Any], folder: Path, *, step: int) -> tuple[Path, str]:
     """Write aside, sync, then rename: the name appears with the whole content behind it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,11 +4,14 @@ EngineError
 ├── LrDiverged               the loss exploded or stopped being a number
 ├── DeviceUnavailable        this worker has no such device
 ├── PrecisionUnavailable     the device does not compute in it
+├── CompileFailed            torch.compile cannot make this network's step, or not on this machine
 ├── ArchitectureUnavailable  this worker has no network of that name
+├── ArchitectureUnfit        a custom architecture's layers do not fit these images
 ├── WeightsUnavailable       pretrained weights neither cached nor to be had
 ├── ImageSizeUnfit           the network does not take images of this side
 ├── BatchTooSmall            batch norm has nothing to average over
 ├── NoTestSplit              nothing to validate on
+├── NotDeterministic         a kernel has no version that gives the same bits every time
 ├── DeviceOutOfMemory        the batch does not fit the device
 └── CheckpointDamaged        the file to go on from is not what was written
 
@@ -55,12 +58,28 @@ class PrecisionUnavailable(EngineError):
     hint = 'Set precision to "auto", which takes the fastest that the device has.'
 
 
+class CompileFailed(EngineError):
+    """torch.compile did not get through, be it for the network or for want of a compiler."""
+
+    code = "compile_failed"
+    title = "The network could not be compiled"
+    hint = 'Set compile to "auto" or "off"; on a CPU, compiling needs a C++ compiler beside the worker.'
+
+
 class ArchitectureUnavailable(EngineError):
     """The worker's installation lacks a network that the service knows."""
 
     code = "architecture_unavailable"
     title = "The worker does not have this architecture"
     hint = "Install the same version on worker and service, or choose another of GET /v1/architectures."
+
+
+class ArchitectureUnfit(EngineError):
+    """A layer of a custom architecture cannot take what the layer before it gives, or the images."""
+
+    code = "layer_unfit"
+    title = "The layers do not fit the images"
+    hint = "Correct the layer named, or change image_size; GET /v1/architectures/custom explains every layer."
 
 
 class ImageSizeUnfit(EngineError):
@@ -85,6 +104,14 @@ class NoTestSplit(EngineError):
     code = "no_test_split"
     title = "The data set has no test split"
     hint = "Give validation as a share of the training images, e.g. 0.1."
+
+
+class NotDeterministic(EngineError):
+    """An operation of the network has no deterministic kernel on this device."""
+
+    code = "not_deterministic"
+    title = "The network cannot be trained deterministically on this device"
+    hint = "Set deterministic to false, or choose another architecture."
 
 
 class WeightsUnavailable(EngineError):

@@ -1,9 +1,10 @@
 """How good a network is on images it did not train on."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.engine.batches import Batches
@@ -21,21 +22,34 @@ class Score:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, batches: Batches, *, precision: str, control: Control) -> Score:
-    """Look at every image once, unchanged; the network's mode is left as found. Raises Stopped between batches."""
+def evaluate(
+    network: nn.Module, batches: Batches, *, precision: str, control: Control, mirrored_too: bool = False
+) -> Score:
+    """Look at every image once, unchanged; the network's mode is left as found. Raises Stopped between batches.
+
+    `mirrored_too` averages the logits of each image and its mirror, which takes twice as long.
+    """
     was_training = network.training
     network.eval()
     try:
         sums = torch.zeros(2, dtype=torch.float64)
-        for pixels, labels in batches.in_order():
-            if (request := control.stop_requested()) is not None:
-                raise Stopped(request)
+        for pixels, labels in until_stopped(batches.in_order(), control):
             with autocast(pixels.device, precision):
-                logits = network(pixels)
-            loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
+                logits = network(pixels).float()
+                if mirrored_too:
+                    logits = (logits + network(pixels.flip(-1)).float()) / 2
+            loss = functional.cross_entropy(logits, labels, reduction="sum")
             hits = (logits.argmax(1) == labels).sum()
             sums += torch.stack((loss, hits.to(loss.dtype))).cpu()  # waits for the GPU, once in a large batch
     finally:
         network.train(was_training)
     loss_sum, hit_sum = sums.tolist()
     return Score(loss_sum / len(batches), hit_sum / len(batches))
+
+
+def until_stopped(batches: Iterable[tuple[Tensor, Tensor]], control: Control) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, with a question before each whether to go on; raises Stopped."""
+    for batch in batches:
+        if (request := control.stop_requested()) is not None:
+            raise Stopped(request)
+        yield batch

@@ -90,6 +90,15 @@ class CheckpointSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Rewound(Event):
+    """The training goes back: steps from `to_step` on, and epochs that ended after it, count no more."""
+
+    type: ClassVar[str] = "rewind"
+    to_step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned(Event):
     """Something the user should know that stops nothing."""
 

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from app.domain.specs.parts import Adam, AdamW, Sgd
 from worker.engine.device import autocast
-from worker.engine.draws import Use, seed_torch
+from worker.engine.draws import Use, generator, seed_torch
 from worker.engine.errors import BatchTooSmall
 from worker.engine.events import StepsDone
+from worker.engine.mixing import Targets, cut_out, mix
 from worker.engine.optim import build_optimizer, momentum_of, set_rates
 from worker.engine.workload import Workload
 
@@ -21,28 +21,56 @@ class Stepper:
 
     def __init__(self, workload: Workload, optimizer: Sgd | Adam | AdamW) -> None:
         self.network = workload.fresh_network().train()
-        self.optimizer = build_optimizer(self.network, optimizer)
+        self._forward = workload.forward_of(self.network)
+        self.optimizer = build_optimizer(self.network, optimizer, layer_lr_decay=workload.layer_lr_decay)
         self.scaler = torch.amp.GradScaler(workload.device.type, enabled=workload.precision == "fp16")
         self._workload = workload
 
     def step(
         self, pixels: Tensor, labels: Tensor, *, step: int, learning_rate: float, momentum: float | None
     ) -> tuple[Tensor, Tensor]:
-        """Train on one batch; returns its loss before the step and its hits, both still on the device."""
+        """Train on the images of one step; returns their loss before it and their hits, both still on the device.
+
+        With accumulation they go through the network in equal parts, whose gradients are averaged.
+        """
         set_rates(self.optimizer, learning_rate, momentum)
-        seed_torch(self._workload.seed, use=Use.DROPOUT, position=step)
-        logits = self._logits(pixels)
-        loss = functional.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        pixels, targets = self._mixed(pixels, labels, step=step)
+        parts = self._workload.accumulation_steps
+        outcomes = [
+            self._accumulate(*part, position=step * parts + number)
+            for number, part in enumerate(zip(pixels.chunk(parts), targets.chunk(parts), strict=True))
+        ]
+        self._clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        losses, hits = zip(*outcomes, strict=True)
+        return torch.stack(losses).mean(), torch.stack(hits).sum()
+
+    def _mixed(self, pixels: Tensor, labels: Tensor, *, step: int) -> tuple[Tensor, Targets]:
+        seed, mixing = self._workload.seed, self._workload.mixing
+        if mixing.cutout is not None:
+            pixels = cut_out(pixels, mixing.cutout, generator=generator(seed, use=Use.CUTOUT, position=step))
+        return mix(pixels, labels, mixing, generator=generator(seed, use=Use.MIXING, position=step))
+
+    def _accumulate(self, pixels: Tensor, targets: Targets, *, position: int) -> tuple[Tensor, Tensor]:
+        """Add the gradient of one part of a step, as its share of the mean; returns the part's loss and hits."""
+        seed_torch(self._workload.seed, use=Use.DROPOUT, position=position)
+        logits = self._logits(pixels)
+        loss = targets.loss(logits, label_smoothing=self._workload.label_smoothing)
+        self.scaler.scale(loss / self._workload.accumulation_steps).backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), targets.hits(logits.detach())
+
+    def _clip(self) -> None:
+        if self._workload.gradient_clip is None:
+            return
+        self.scaler.unscale_(self.optimizer)  # the norm is meant in the loss's own units
+        nn.utils.clip_grad_norm_(self.network.parameters(), self._workload.gradient_clip)
 
     def _logits(self, pixels: Tensor) -> Tensor:
         try:
             with autocast(self._workload.device, self._workload.precision):
-                logits: Tensor = self.network(pixels)
+                logits = self._forward(pixels)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.domain.schedules import sweep_rates
 from app.domain.specs.range_test import RangeTestSpec
+from worker.engine.determinism import determinism
 from worker.engine.device import memory_errors
 from worker.engine.divergence import SweepStop, Verdict
 from worker.engine.draws import preserved
@@ -33,6 +34,7 @@ class Sweep:
 
 @dataclass
 class _Curve:
+    first_step: int
     learning_rate: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
 
@@ -40,24 +42,38 @@ class _Curve:
         return len(self.loss)
 
 
-def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> Sweep:
-    """Run one sweep; emits its phase and steps, and leaves torch's global generators as they were.
+def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Sweep]:
+    """Run the sweeps of a range test; emits its phase and steps, and leaves torch's global generators as they were.
 
-    Where the loss never diverged and the end was not the user's choice, it goes on for one more decade.
+    Every repeat begins with other weights and sees the images in another order. Where the loss never diverged and
+    the end was not the user's choice, a sweep goes on for one more decade. Steps are counted through all sweeps.
     """
-    start, end = spec.bounds
-    rates = sweep_rates(start, end, spec.steps_for(workload.steps_per_epoch), spec.sweep)
-    control.emit(PhaseStarted(_PHASE, steps=len(rates)))
-    curve, rule = _Curve(), SweepStop()
-    with preserved(workload.device), memory_errors():
-        stepper = Stepper(workload, spec.optimizer)
-        stopped = _run(stepper, workload, rates, curve=curve, rule=rule, control=control)
-        extended = stopped is None and spec.end_lr is None
-        if extended:
-            more = _one_more_decade(rates)
-            control.emit(Logged("info", f"The loss did not diverge up to {end:g}; going on to {more[-1]:g}."))
-            control.emit(Resized(_PHASE, len(rates) + len(more)))
-            stopped = _run(stepper, workload, more, curve=curve, rule=rule, control=control)
+    rates = sweep_rates(*spec.bounds, spec.steps_for(workload.steps_per_epoch), spec.sweep)
+    control.emit(PhaseStarted(_PHASE, steps=spec.repeats * len(rates)))
+    swept: list[Sweep] = []
+    with preserved(workload.device), memory_errors(), determinism(workload.deterministic):
+        for repeat in range(spec.repeats):
+            curve = _Curve(first_step=sum(len(other.loss) for other in swept))
+            planned = curve.first_step + (spec.repeats - repeat) * len(rates)
+            if repeat:
+                control.emit(Resized(_PHASE, planned))  # the ones before may have ended early, or gone on
+            swept.append(
+                _sweep_once(workload.reseeded(repeat), spec, rates, curve=curve, planned=planned, control=control)
+            )
+    return swept
+
+
+def _sweep_once(
+    workload: Workload, spec: RangeTestSpec, rates: list[float], *, curve: "_Curve", planned: int, control: Control
+) -> Sweep:
+    stepper, rule = Stepper(workload, spec.optimizer), SweepStop()
+    stopped = _run(stepper, workload, rates, curve=curve, rule=rule, control=control)
+    extended = stopped is None and spec.end_lr is None
+    if extended:
+        more = _one_more_decade(rates)
+        control.emit(Logged("info", f"The loss did not diverge up to {rates[-1]:g}; going on to {more[-1]:g}."))
+        control.emit(Resized(_PHASE, planned + len(more)))
+        stopped = _run(stepper, workload, more, curve=curve, rule=rule, control=control)
     return Sweep(np.array(curve.learning_rate), np.array(curve.loss), stopped or "end", extended)
 
 
@@ -73,7 +89,7 @@ def _run(
 ) -> Verdict | None:
     """Take a step at every rate, until the rule ends it."""
     first = len(curve)
-    ledger = Ledger(first_step=first, most_steps=_BLOCK_STEPS, most_seconds=math.inf)
+    ledger = Ledger(first_step=curve.first_step + first, most_steps=_BLOCK_STEPS, most_seconds=math.inf)
     steps = range(first, first + len(rates))
     batches = workload.training.shuffled(
         workload.seed, augmentation=workload.augmentation, start=steps.start, stop=steps.stop

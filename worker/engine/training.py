@@ -1,7 +1,7 @@
 """A training under a schedule, from the first step or from a checkpoint, to the best weights it found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -10,17 +10,22 @@ from torch import Tensor, nn
 
 from app.domain.schedules import Schedule
 from app.domain.specs.training import TrainingSpec
+from worker.engine.batch_norm import has_statistics, plain_batches, recompute_statistics
 from worker.engine.batches import Batches
 from worker.engine.checkpoint import Checkpoints, load_checkpoint
+from worker.engine.determinism import determinism
 from worker.engine.device import describe_platform, memory_errors
 from worker.engine.divergence import TrainingGuard
 from worker.engine.draws import preserved
 from worker.engine.early_stopping import Patience
+from worker.engine.ema import WeightAverage
 from worker.engine.errors import CheckpointDamaged, LrDiverged, Stopped
-from worker.engine.evaluation import Score, evaluate
+from worker.engine.evaluation import Score, evaluate, until_stopped
 from worker.engine.events import Control, EpochDone, Logged, PhaseStarted, Stop, Warned
 from worker.engine.loop import Ledger, Stepper
+from worker.engine.optim import begin_momenta
 from worker.engine.progress import WARM_UP_STEPS, Standing
+from worker.engine.stages import freeze_body
 from worker.engine.workload import Workload
 
 _PHASE = "training"
@@ -28,7 +33,10 @@ _PHASE = "training"
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training; `network` carries the weights of the best epoch and is in evaluation mode."""
+    """What came of a training; `network` carries the weights of the best epoch and is in evaluation mode.
+
+    With `ema` they are the average's. With `exact_batch_norm`, `best` has the scores with the exact statistics.
+    """
 
     best: EpochDone
     last: EpochDone
@@ -56,7 +64,7 @@ def train(
     Checkpoints go into `folder`; with `resume` it goes on from one of them, and ends with the same bits on a
     CPU in fp32. Raises LrDiverged (after its steps were emitted), Stopped, CheckpointDamaged, DeviceOutOfMemory.
     """
-    with preserved(workload.device), memory_errors():
+    with preserved(workload.device), memory_errors(), determinism(workload.deterministic):
         checkpoints = Checkpoints(folder, every_seconds=checkpoint_seconds)
         run = _Run(workload, spec, schedule=schedule, control=control, checkpoints=checkpoints)
         if resume is not None:
@@ -78,7 +86,12 @@ class _Run:
     ) -> None:
         self.workload, self.schedule, self.control, self.checkpoints = workload, schedule, control, checkpoints
         self.epochs, self.total = spec.epochs, spec.epochs * workload.steps_per_epoch
+        self.spec = spec
         self.stepper = Stepper(workload, spec.optimizer)
+        self.frozen_epochs = spec.freeze.epochs if spec.freeze else 0
+        if self.frozen_epochs:
+            begin_momenta(self.stepper.optimizer)
+        self.average = WeightAverage(self.stepper.network, decay=spec.ema) if spec.ema else None
         self.guard = TrainingGuard(len(workload.classes))
         self.patience = Patience(spec.early_stopping, schedule, epochs=spec.epochs)
         self.standing = Standing.at_start()
@@ -102,6 +115,7 @@ class _Run:
 
     def _train_epoch(self) -> None:
         """The optimizer steps that are left of the present epoch."""
+        freeze_body(self.stepper.network, is_frozen=self.standing.epochs_done < self.frozen_epochs)
         first, end = self.standing.step, (self.standing.epochs_done + 1) * self.workload.steps_per_epoch
         batches = self.workload.training.shuffled(
             self.workload.seed, augmentation=self.workload.augmentation, start=first, stop=end
@@ -118,8 +132,11 @@ class _Run:
         self._settle()
 
     def _take_step(self, step: int, pixels: Tensor, labels: Tensor) -> None:
-        rate, momentum = self.schedule.at(step, self.total)
+        rate, cycled = self.schedule.at(step, self.total)
+        momentum = cycled if self.spec.cycles_momentum else None
         loss, hits = self.stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=momentum)
+        if self.average is not None:
+            self.average.update(step=step)
         self.ledger.add(loss, hits, learning_rate=rate, momentum=self.stepper.momentum)
         self.standing.step = step + 1
 
@@ -135,18 +152,19 @@ class _Run:
             raise LrDiverged(f"Between steps {block.first_step} and {self.standing.step - 1}, {trouble}.")
 
     def _close_epoch(self) -> None:
-        score = self._evaluated(self.workload.validation)
-        epoch = self._summary(score)
+        network = self.stepper.network if self.average is None else self.average.network
+        epoch = self._summary(self._evaluated(network, self.workload.validation))
         improved = self.standing.close_epoch(epoch)
         if improved:
-            self.best_weights = _copied(self.stepper.network)
+            self.best_weights = _copied(network)
         self.standing.stopped_early = self.patience.ends_at(epoch.epoch, improved=improved)
         self.control.emit(epoch)
         if self.checkpoints.is_due_at_epoch_end:
             self._save()
 
-    def _evaluated(self, batches: Batches) -> Score:
-        return evaluate(self.stepper.network, batches, precision=self.workload.precision, control=self.control)
+    def _evaluated(self, network: nn.Module, batches: Batches) -> Score:
+        precision, mirrored_too = self.workload.precision, self.spec.test_time_flip
+        return evaluate(network, batches, precision=precision, control=self.control, mirrored_too=mirrored_too)
 
     def _summary(self, score: Score) -> EpochDone:
         sums, batch_size = self.standing.sums, self.workload.training.batch_size
@@ -170,9 +188,13 @@ class _Run:
         assert standing.last is not None  # noqa: S101
         network.load_state_dict(self.best_weights)
         network.eval()
-        test = self._tested()
+        if self.spec.exact_batch_norm or self.workload.test is not None:
+            self.control.emit(PhaseStarted("evaluating"))
+        best = self._with_exact_statistics(network, standing.best) if self.spec.exact_batch_norm else standing.best
+        # The test split is looked at here, once, and nowhere else.
+        test = self._evaluated(network, self.workload.test) if self.workload.test is not None else None
         return Trained(
-            best=standing.best,
+            best=best,
             last=standing.last,
             test_accuracy=test.accuracy if test else None,
             test_loss=test.loss if test else None,
@@ -183,13 +205,17 @@ class _Run:
             network=network,
         )
 
-    def _tested(self) -> Score | None:
-        """The test split is looked at here, once, and nowhere else."""
-        test = self.workload.test
-        if test is None:
-            return None
-        self.control.emit(PhaseStarted("evaluating"))
-        return self._evaluated(test)
+    def _with_exact_statistics(self, network: nn.Module, epoch: EpochDone) -> EpochDone:
+        """Give the network exact batch-norm statistics; returns its epoch with the scores it has now."""
+        if not has_statistics(network):
+            self.control.emit(Warned("no_batch_norm", "exact_batch_norm changed nothing: there is no batch norm"))
+            return epoch
+        batches = until_stopped(plain_batches(self.workload), self.control)
+        recompute_statistics(network, batches, precision=self.workload.precision)
+        score = self._evaluated(network, self.workload.validation)
+        change = f"{epoch.validation_accuracy:.2%} → {score.accuracy:.2%}"
+        self.control.emit(Logged("info", f"Validation accuracy with exact batch-norm statistics: {change}."))
+        return replace(epoch, validation_loss=score.loss, validation_accuracy=score.accuracy)
 
     def _save(self) -> None:
         """Write a checkpoint; a full disk costs the checkpoint, not the training."""
@@ -217,6 +243,7 @@ class _Run:
             "network": self.stepper.network.state_dict(),
             "optimizer": self.stepper.optimizer.state_dict(),
             "scaler": self.stepper.scaler.state_dict(),
+            "average": self.average.state() if self.average is not None else None,
             "best_weights": self.best_weights,
             "standing": standing,
             "guard": self.guard.state(),
@@ -230,6 +257,8 @@ class _Run:
         try:
             self.stepper.network.load_state_dict(state["network"])
             self.stepper.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.restore(state["average"])
         except (RuntimeError, ValueError) as error:
             raise CheckpointDamaged(f"It belongs to another network or optimizer: {error}") from error
         self.stepper.scaler.load_state_dict(state["scaler"])

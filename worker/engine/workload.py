@@ -1,8 +1,9 @@
 """What a job works on: from spec and data set to batches, a network's factory, device and precision."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,17 @@ from torch import nn
 from app.domain.catalog import ArchitectureFact, default_image_size, describe_misfit
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.parts import Augmentation
+from app.domain.specs.range_test import RangeTestSpec
+from app.domain.specs.training import TrainingSpec
 from worker.engine import nets
 from worker.engine.batches import Batches, Format, Source
 from worker.engine.data import Dataset, split_validation
-from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, choose_device, choose_precision
+from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, choose_device
 from worker.engine.draws import Use, preserved, seed_torch
 from worker.engine.errors import ImageSizeUnfit, NoTestSplit
+from worker.engine.mixing import Mixing
+from worker.engine.trial_memory import TrialMemory
+from worker.engine.trials import Call, Trial, choose_computation
 
 # Of the photographs in ImageNet, whose normalisation all published weights were trained with.
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]
@@ -31,6 +37,7 @@ class Workload:
     classes: list[str]
     device: torch.device
     precision: str
+    compiled: bool
     form: Format
     training: Batches
     validation: Batches
@@ -38,6 +45,12 @@ class Workload:
     augmentation: Augmentation
     seed: int
     new_network: Callable[[], nn.Module]
+    accumulation_steps: int = 1  #: equal parts in which a batch of `training` goes through the network
+    gradient_clip: float | None = None
+    label_smoothing: float = 0.0
+    layer_lr_decay: float = 1.0
+    mixing: Mixing = field(default_factory=Mixing)
+    deterministic: bool = False
     resolved: dict[str, Resolution] = field(default_factory=dict)
 
     @property
@@ -49,8 +62,23 @@ class Workload:
         """A new network on the device, the same one every time; torch's global generators stay as they are."""
         with preserved(self.device):
             seed_torch(self.seed, use=Use.NETWORK)
-            network: nn.Module = self.new_network()
-        return network.to(self.device).to(memory_format=torch.channels_last)
+            network = self.new_network()
+        return _placed(network, self.device)
+
+    def reseeded(self, repeat: int) -> "Workload":
+        """The same images split the same way, with other initial weights, another order and other augmentation."""
+        return replace(self, seed=(self.seed + repeat) % 2**32)
+
+    def forward_of(self, network: nn.Module) -> Call:
+        """What a training step calls: the network, or its compiled form, which shares its weights.
+
+        The network itself stays plain, and so do the names in its state.
+        """
+        return torch.compile(network, dynamic=False) if self.compiled else network
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def prepare(
@@ -62,42 +90,73 @@ def prepare(
     default_augmentation: Augmentation,
     device: str,
     weights_dir: Path,
+    settled: Mapping[str, Any] | None = None,
+    trials: Path | None = None,
 ) -> Workload:
     """Settle every choice of the spec, and put the images where the training wants them.
 
+    `settled` is what earlier attempts of the same job resolved, `trials` the file that remembers what was
+    measured on this machine; without one, nothing is.
     Raises the EngineError that says which choice does not fit, and WeightsUnavailable within seconds.
     """
     there = choose_device(device)
     resolved = {
         "device": Resolution(str(there), "worker", "as the worker was started"),
-        "precision": choose_precision(spec.precision, there),
         "image_size": _image_size(spec, dataset, fact),
         "pretrained": _weights(spec, fact),
         "augmentation": _augmentation(spec, default_augmentation),
         "validation": _validation(spec, default_validation),
+        "deterministic": _deterministic(spec),
     }
     resolved["normalize"] = _normalization(spec, resolved["pretrained"].value)
-    form = _format(dataset, fact, resolved, device=there)
+    form = _format(spec, dataset, fact, resolved, device=there)
     training, validation = _indices(dataset, resolved["validation"].value, seed=spec.seed)
     resolved["batch_size"] = _batch_size(spec, len(training))
     batch_size = int(resolved["batch_size"].value)
+    resolved["accumulation_steps"] = _accumulation_steps(spec, batch_size, len(training))
+    parts = int(resolved["accumulation_steps"].value)
     source = Source(dataset.train, there)
     test = _whole(dataset, form, batch_size) if dataset.test is not None else None
     on_test = resolved["validation"].value == "test"
     held_out = test if on_test and test else Batches(source, validation, form=form, batch_size=batch_size)
+    factory = _factory(spec, fact, resolved, classes=len(dataset.classes), form=form, folder=weights_dir)
+    trial = Trial(
+        device=there,
+        architecture={"name": spec.architecture.name} | spec.architecture.options,
+        new_network=lambda: _placed(factory(), there),
+        shape=(batch_size, form.channels, form.side, form.side),
+        classes=len(dataset.classes),
+        batches=_batches(spec, len(training) // batch_size),
+        memory=TrialMemory(trials) if trials else None,
+    )
+    resolved |= choose_computation(spec, trial, settled=settled or {})
     return Workload(
         classes=dataset.classes,
         device=there,
         precision=resolved["precision"].value,
+        compiled=resolved["compile"].value == "on",
         form=form,
-        training=Batches(source, training, form=form, batch_size=batch_size),
+        training=Batches(source, training, form=form, batch_size=batch_size * parts),
         validation=held_out,
         test=None if on_test else test,
         augmentation=Augmentation.model_validate(resolved["augmentation"].value),
         seed=spec.seed,
-        new_network=_factory(spec, fact, resolved, classes=len(dataset.classes), form=form, folder=weights_dir),
+        new_network=factory,
+        accumulation_steps=parts,
+        gradient_clip=spec.gradient_clip,
+        label_smoothing=spec.label_smoothing,
+        layer_lr_decay=spec.layer_lr_decay,
+        mixing=Mixing(mixup=spec.mixup, cutmix=spec.cutmix, cutout=spec.cutout),
+        deterministic=spec.deterministic,
         resolved=resolved,
     )
+
+
+def _batches(spec: LeafSpec, per_epoch: int) -> int:
+    """Forward and backward passes that the job will make."""
+    if isinstance(spec, TrainingSpec):
+        return spec.epochs * per_epoch
+    return spec.steps_for(per_epoch) if isinstance(spec, RangeTestSpec) else per_epoch
 
 
 def _image_size(spec: LeafSpec, dataset: Dataset, fact: ArchitectureFact) -> Resolution:
@@ -137,7 +196,7 @@ def _validation(spec: LeafSpec, default: float) -> Resolution:
 
 
 def _normalization(spec: LeafSpec, weights: str | None) -> Resolution:
-    if spec.preprocessing is not None:
+    if spec.preprocessing is not None and spec.preprocessing.normalize is not None:
         return Resolution(spec.preprocessing.normalize, "spec", AS_THE_SPEC_SAYS)
     if weights:
         return Resolution("imagenet", "pretrained", "the weights were trained with it")
@@ -150,8 +209,21 @@ def _batch_size(spec: LeafSpec, images: int) -> Resolution:
     return Resolution(images, "dataset", f"only {images} images are left for training beside the held-out ones")
 
 
+def _accumulation_steps(spec: LeafSpec, batch_size: int, images: int) -> Resolution:
+    most = images // batch_size
+    if spec.accumulation_steps <= most:
+        return Resolution(spec.accumulation_steps, "spec", AS_THE_SPEC_SAYS)
+    return Resolution(most, "dataset", f"the {images} images left for training make no more batches of {batch_size}")
+
+
+def _deterministic(spec: LeafSpec) -> Resolution:
+    if not spec.deterministic:
+        return Resolution(False, "spec", AS_THE_SPEC_SAYS)
+    return Resolution(True, "spec", "deterministic kernels alone, and no trial for the fastest")
+
+
 def _format(
-    dataset: Dataset, fact: ArchitectureFact, resolved: dict[str, Resolution], *, device: torch.device
+    spec: LeafSpec, dataset: Dataset, fact: ArchitectureFact, resolved: dict[str, Resolution], *, device: torch.device
 ) -> Format:
     channels = fact.channels or dataset.train.channels
     mean, std = dataset.channel_mean, [value or 1.0 for value in dataset.channel_std]  # 0: all pixels alike
@@ -159,7 +231,8 @@ def _format(
         grey = channels == 1
         mean = [sum(_IMAGENET_MEAN) / 3] if grey else _IMAGENET_MEAN
         std = [sum(_IMAGENET_STD) / 3] if grey else _IMAGENET_STD
-    return Format(device=device, side=resolved["image_size"].value, channels=channels, mean=mean, std=std)
+    side = resolved["image_size"].value
+    return Format(device=device, side=side, channels=channels, mean=mean, std=std, crop_from=spec.crop_from)
 
 
 def _indices(dataset: Dataset, validation: object, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from app.domain.specs.fields import (
+    Epochs,
     Name,
     NonNegativeNumber,
     OpenShare,
@@ -15,6 +16,7 @@ from app.domain.specs.fields import (
     named,
     whole_number,
 )
+from app.domain.specs.layers import CUSTOM, CustomArchitecture
 
 
 class DatasetRef(Part):
@@ -105,7 +107,14 @@ class Augmentation(Part):
 class Preprocessing(Part):
     """How pixels become numbers."""
 
-    normalize: Literal["dataset", "imagenet"] = "dataset"
+    normalize: Literal["dataset", "imagenet"] | None = Field(
+        None, description="Mean and deviation: the data set's own, or ImageNet's; by default those go with its weights."
+    )
+    resize: Literal["crop", "pad", "stretch"] = Field(
+        "crop",
+        description="How a picture that is no square becomes one: by cutting its longer side, by filling up the "
+        "shorter one with black, or by distorting it.",
+    )
 
 
 class EarlyStopping(Part):
@@ -119,9 +128,33 @@ class EarlyStopping(Part):
     armed: Literal["annealing", "always"] | None = None
 
 
+class Freeze(Part):
+    """For the first `epochs` only the head trains, its body keeping weights and batch-norm statistics; then all."""
+
+    epochs: Epochs
+
+
+def _epochs_alone(value: Any) -> Any:  # noqa: ANN401
+    return value if isinstance(value, dict | Freeze) else {"epochs": value}
+
+
 Optimizer = Annotated[
     Annotated[Sgd | Adam | AdamW, Field(discriminator="name")],
     BeforeValidator(named, json_schema_input_type=Literal["sgd", "adam", "adamw"] | Sgd | Adam | AdamW),
 ]
+FreezeField = Annotated[Freeze, BeforeValidator(_epochs_alone, json_schema_input_type=int | Freeze)]
 DatasetField = Annotated[DatasetRef, BeforeValidator(_dataset, json_schema_input_type=str | DatasetRef)]
-ArchitectureField = Annotated[Architecture, BeforeValidator(named, json_schema_input_type=str | Architecture)]
+
+
+def _form_of_architecture(value: Any) -> str:  # noqa: ANN401 - unread data, or read
+    name = value.get("name") if isinstance(value, dict) else value.name
+    return "by layers" if name == CUSTOM else "by name"
+
+
+_AnyArchitecture = Annotated[
+    Annotated[Architecture, Tag("by name")] | Annotated[CustomArchitecture, Tag("by layers")],
+    Discriminator(_form_of_architecture),
+]
+ArchitectureField = Annotated[
+    _AnyArchitecture, BeforeValidator(named, json_schema_input_type=str | Architecture | CustomArchitecture)
+]

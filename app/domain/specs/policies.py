@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -12,6 +12,8 @@ MaxLr = Literal["auto"] | PositiveNumber
 Momentum = Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)]
 Divisor = Annotated[float, Field(ge=1, le=1e9), BeforeValidator(json_number)]
 ShapeName = Literal["case_study", "three_phase", "cosine", "triangle"]
+LandmarkName = Literal["steepest", "edge", "minimum", "minimum_over_ten", "valley"]
+PickName = Literal["best", "margin", LandmarkName]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,19 @@ CYCLED = (0.95, 0.85)  # momenta for a shape that leaves momentum alone, once th
 
 class _Policy(Part):
     max_lr: MaxLr = Field("auto", description='The largest learning rate, or "auto" to pick it by a range test.')
+    pick: PickName = Field(
+        "best",
+        description='How max_lr "auto" is found: "best" verifies what the range test suggests by short cycles where '
+        'the training has the steps for it, "margin" goes by the range test alone, the others take its landmark of '
+        "that name.",
+    )
+
+    @model_validator(mode="after")
+    def _picks_only_what_is_open(self) -> Self:
+        if self.pick != "best" and self.max_lr != "auto":
+            message = f'pick "{self.pick}" says what max_lr "auto" takes, and max_lr is {self.max_lr:g}; leave one out'
+            raise at_odds("pick", message)
+        return self
 
 
 class OneCycle(_Policy):
@@ -50,6 +65,11 @@ class OneCycle(_Policy):
     final_div: Divisor | None = Field(None, description="Learning rate of the first step / that of the last.")
     max_momentum: Momentum | None = None
     min_momentum: Momentum | None = None
+    cycle_beta1: bool = Field(
+        False,
+        description="With adam or adamw: cycle beta1 between the momentum bounds, as SGD's momentum is. "
+        "It stands here and not with the optimizer because the cycle's shape and bounds are what it follows.",
+    )
 
     @property
     def numbers(self) -> Shape:
@@ -79,6 +99,8 @@ class OneCycle(_Policy):
         if low is not None and high is not None and low > high:
             given = "min_momentum" if self.max_momentum is None else "max_momentum"
             raise at_odds(given, f"min_momentum {low:g} is above max_momentum {high:g}; set both")
+        if self.cycle_beta1 and high is None:
+            raise at_odds("cycle_beta1", f"shape {self.shape} has no momentum to cycle; set max_momentum, e.g. 0.95")
         return self
 
 

@@ -16,6 +16,9 @@ class RangeTestSpec(LeafSpec):
     end_lr: PositiveNumber | None = None
     steps: Annotated[int, Field(ge=20, le=100_000), BeforeValidator(whole_number)] | None = None
     sweep: Literal["exponential", "linear"] = "exponential"
+    repeats: Annotated[int, Field(ge=1, le=20), BeforeValidator(whole_number)] = Field(
+        1, description="Sweeps with other initial weights and another order; the pick is read from all of them."
+    )
 
     @model_validator(mode="after")
     def _rises(self) -> "RangeTestSpec":

@@ -1,23 +1,85 @@
 """A training under a learning-rate policy, with the largest rate given or picked by a range test."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from app.domain.specs.fields import Epochs
+from pydantic import ConfigDict, Field, model_validator
+
+from app.domain.presets import PRESETS, PresetName, filled
+from app.domain.specs.fields import Epochs, OpenShare, at_odds
 from app.domain.specs.leaf import LeafSpec
-from app.domain.specs.parts import EarlyStopping
+from app.domain.specs.parts import EarlyStopping, FreezeField
 from app.domain.specs.policies import OneCycle, Policy
 from app.domain.specs.range_test import RangeTestSpec
+
+
+def _asks_for_less_with_a_preset(schema: dict[str, Any]) -> None:
+    """A preset names data set and architecture, which are needed without one."""
+    schema["required"] = ["kind"]
+    schema["anyOf"] = [{"required": ["dataset", "architecture"]}, {"required": ["preset"]}]
 
 
 class TrainingSpec(LeafSpec):
     """`{"kind": "training", "dataset": "digits", "architecture": "resnet9"}` is enough."""
 
+    model_config = ConfigDict(json_schema_extra=_asks_for_less_with_a_preset)
+
     kind: Literal["training"]
+    preset: PresetName | None = Field(
+        None, description="Fill every field from this named spec; what is given beside it wins, field by field."
+    )
     epochs: Epochs = 10
     schedule: Policy = OneCycle()
     early_stopping: EarlyStopping | None = None
+    freeze: FreezeField | None = Field(
+        None, description="Train only the head for so many epochs, then everything; needs pretrained weights."
+    )
+    ema: OpenShare | None = Field(
+        None,
+        description="Decay of a running average of the weights; evaluation, best epoch and model are the average's.",
+    )
+    test_time_flip: bool = Field(False, description="Evaluate each image and its mirror, and average their logits.")
+    exact_batch_norm: bool = Field(
+        False,
+        description="At the end, compute the batch-norm statistics of the best weights anew over up to 8,192 training "
+        "images, and evaluate them again.",
+    )
 
-    def range_test(self) -> RangeTestSpec:
-        """The sweep that picks max_lr for this training: the same work, on the same data."""
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401
+        name = data.get("preset") if isinstance(data, dict) else None
+        return filled(name, data) if isinstance(name, str) and name in PRESETS else data
+
+    @model_validator(mode="after")
+    def _unfreezes_something(self) -> Self:
+        if self.freeze is not None and not self.pretrained:
+            raise at_odds("freeze", "a body with fresh weights has nothing worth freezing; set pretrained to true")
+        if self.freeze is not None and self.freeze.epochs >= self.epochs:
+            raise at_odds(
+                "freeze", f"of {self.epochs} epochs, {self.freeze.epochs} frozen ones leave none for the body"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cycles_a_beta1_there_is(self) -> Self:
+        if self.schedule.policy == "one_cycle" and self.schedule.cycle_beta1 and self.optimizer.name == "sgd":
+            raise at_odds("schedule", "cycle_beta1 is for adam and adamw; sgd's momentum is cycled by the shape itself")
+        return self
+
+    @property
+    def cycles_momentum(self) -> bool:
+        """Whether the optimizer follows the schedule's momentum: SGD does, Adam's beta1 only if asked to."""
+        asked = self.schedule.policy == "one_cycle" and self.schedule.cycle_beta1
+        return self.optimizer.name == "sgd" or asked
+
+    def range_test(self, *, steps: int | None = None) -> RangeTestSpec:
+        """The sweep that looks for max_lr for this training: the same work, on the same data.
+
+        One of so many `steps` is there to find the region for short cycles, and leaves out the smallest rates.
+        """
         shared = {name: getattr(self, name) for name in LeafSpec.model_fields}
-        return RangeTestSpec(kind="range_test", **shared)
+        whole = RangeTestSpec(kind="range_test", **shared)
+        if steps is None:
+            return whole
+        start, end = whole.bounds
+        return RangeTestSpec(kind="range_test", **shared, steps=steps, start_lr=100 * start, end_lr=end)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.schedules import OneCycle, build_schedule, sweep_rates
+from app.domain.schedules import OneCycle, build_schedule
 from app.domain.specs import ConstantLr, CosineDecay, LinearDecay, StepDecay
 from app.domain.specs import OneCycle as OneCyclePolicy
 
@@ -16,8 +16,8 @@ SHAPES = ("case_study", "three_phase", "cosine", "triangle")
 
 @st.composite
 def cycles(draw):
-    up = draw(st.floats(0, 1))
-    annihilation = draw(st.floats(0, 1 - up))
+    up = draw(shares())
+    annihilation = (1 - up) * draw(shares())
     low, high = sorted(draw(st.tuples(st.floats(0, 0.99), st.floats(0, 0.99))))
     return OneCyclePolicy(
         shape=draw(st.sampled_from(SHAPES)),
@@ -28,6 +28,31 @@ def cycles(draw):
         max_momentum=high,
         min_momentum=low,
     )
+
+
+def shares():
+    """Shares between 0 and 1 and, as often, the ends themselves."""
+    return st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
+
+
+@st.composite
+def controls(draw):
+    milestones = tuple(sorted(draw(st.sets(st.floats(0.01, 0.99), min_size=1, max_size=4))))
+    step = StepDecay(policy="step", milestones=milestones, factor=draw(st.floats(0.01, 0.99)))
+    others = [ConstantLr(policy="constant"), LinearDecay(policy="linear"), CosineDecay(policy="cosine")]
+    return draw(st.sampled_from([step, *others]))
+
+
+def steepness(policy, max_lr):
+    """The largest change of the learning rate over a whole training at the pace of its fastest moment."""
+    numbers = policy.numbers
+    low = max_lr / numbers.initial_div
+    final, down = low / numbers.final_div, 1 - numbers.up - numbers.annihilation
+    falls = [(max_lr - low, down), (low - final, numbers.annihilation)]
+    if down <= 1e-9 or numbers.annihilation <= 1e-9:  # two phases are one: from the peak to the end
+        falls = [(max_lr - final, 1 - numbers.up)]
+    slopes = [change / share for change, share in [(max_lr - low, numbers.up), *falls] if share > 0]
+    return math.pi / 2 * max(slopes)  # half a cosine is that much steeper in its middle
 
 
 class TestOneCycleShapes:
@@ -140,8 +165,58 @@ class TestAnyOneCycle:
         assert schedule.at(0, total)[0] == pytest.approx(first)
         assert schedule.at(total - 1, total)[0] == pytest.approx(last)
 
+    @given(policy=cycles(), ends=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+    def test_changes_no_faster_than_its_phases_allow(self, policy, ends):
+        schedule, (first, second) = build_schedule(policy, max_lr=0.7), ends
+        change = abs(schedule.learning_rate(first) - schedule.learning_rate(second))
+        assert change <= steepness(policy, 0.7) * abs(first - second) * (1 + 1e-6) + 1e-9
+
+    @given(policy=cycles())
+    def test_hits_its_landmarks_exactly(self, policy):
+        schedule, up, falls_until = build_schedule(policy, max_lr=0.7), policy.up, 1 - policy.annihilation
+        low = 0.7 / policy.initial_div
+        assert schedule.at(0, 1)[0] == schedule.learning_rate(up) == 0.7
+        assert up == 0 or schedule.learning_rate(0.0) == low
+        assert not up < falls_until < 1 or schedule.learning_rate(falls_until) == low
+        assert up == 1 or schedule.learning_rate(1.0) == low / policy.final_div
+
+    @given(policy=cycles(), progress=st.floats(0, 1))
+    def test_momentum_mirrors_the_rate_and_rests_in_the_annihilation(self, policy, progress):
+        schedule, falls_until = build_schedule(policy, max_lr=1.0), 1 - policy.annihilation
+        span, low = 1 - 1 / policy.initial_div, 1 / policy.initial_div
+        if not policy.up < falls_until < 1 or span < 1e-6:
+            return  # a cycle without a descent of its own, or without a rise
+        risen = (schedule.learning_rate(progress) - low) / span if progress <= falls_until else 0.0
+        high, momentum = policy.max_momentum, schedule.momentum(progress)
+        assert momentum == pytest.approx(high - risen * (high - policy.min_momentum), abs=1e-6)
+
+    @pytest.mark.parametrize(
+        ("up", "annihilation", "rates", "momenta"),
+        # max_lr 1, from 1/10, to 1/1000; momentum .95 to .85 and back
+        [
+            (0.0, 0.0, [1, 0.75025, 0.5005, 0.25075, 0.001], [0.85, 0.875, 0.9, 0.925, 0.95]),  # only down
+            (0.0, 1.0, [1, 0.75025, 0.5005, 0.25075, 0.001], [0.85, 0.875, 0.9, 0.925, 0.95]),
+            (1.0, 0.0, [0.1, 0.325, 0.55, 0.775, 1], [0.95, 0.925, 0.9, 0.875, 0.85]),  # only up
+            (0.5, 0.5, [0.1, 0.55, 1, 0.5005, 0.001], [0.95, 0.9, 0.85, 0.9, 0.95]),  # no descent between
+            (0.0, 0.5, [1, 0.55, 0.1, 0.0505, 0.001], [0.85, 0.9, 0.95, 0.95, 0.95]),
+        ],
+    )
+    def test_phases_of_no_length(self, up, annihilation, rates, momenta):
+        schedule = build_schedule(OneCyclePolicy(up=up, annihilation=annihilation), max_lr=1.0)
+        walked = [schedule.at(step, 5) for step in range(5)]
+        assert [rate for rate, _ in walked] == pytest.approx(rates)
+        assert [momentum for _, momentum in walked] == pytest.approx(momenta)
+
 
 class TestControls:
+    @given(policy=controls(), total=st.integers(1, 300))
+    def test_fall_from_max_lr_and_never_rise(self, policy, total):
+        schedule = build_schedule(policy, max_lr=0.7)
+        rates = [schedule.at(step, total)[0] for step in range(total)]
+        assert rates[0] == 0.7
+        assert rates == sorted(rates, reverse=True)
+        assert schedule.at(total + 9, total)[0] == rates[-1] >= 0
+
     @pytest.mark.parametrize(
         ("policy", "expected"),
         [
@@ -202,25 +277,3 @@ class TestOneCycleForOwnLoops:
     def test_refuses_what_makes_no_sense(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             OneCycle(**arguments)
-
-
-class TestSweepRates:
-    def test_exponential_multiplies(self):
-        assert sweep_rates(1e-4, 1.0, 5, "exponential") == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])
-
-    def test_linear_adds(self):
-        assert sweep_rates(1.0, 3.0, 5, "linear") == pytest.approx([1, 1.5, 2, 2.5, 3])
-
-    @given(
-        start=st.floats(1e-9, 1), factor=st.floats(1.001, 1e9), steps=st.integers(2, 300),
-        kind=st.sampled_from(["exponential", "linear"]),
-    )  # fmt: skip
-    def test_rises_and_hits_both_ends(self, start, factor, steps, kind):
-        rates = sweep_rates(start, start * factor, steps, kind)
-        assert (rates[0], rates[-1], len(rates)) == (start, start * factor, steps)
-        assert rates == sorted(set(rates))
-
-    @pytest.mark.parametrize(("start", "end", "steps"), [(0, 1, 9), (1, 1, 9), (2, 1, 9), (1, math.inf, 9), (1, 2, 1)])
-    def test_refuses_what_does_not_rise(self, start, end, steps):
-        with pytest.raises(ValueError, match="a sweep rises"):
-            sweep_rates(start, end, steps, "exponential")

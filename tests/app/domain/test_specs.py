@@ -37,11 +37,20 @@ class TestDefaults:
             },
             "batch_size": 128,
             "pretrained": False,
+            "layer_lr_decay": 1.0,
             "augmentation": "default",
+            "accumulation_steps": 1,
+            "label_smoothing": 0.0,
             "precision": "auto",
+            "compile": "auto",
+            "deterministic": False,
             "seed": 0,
+            "test_time_flip": False,
+            "exact_batch_norm": False,
             "epochs": 10,
-            "schedule": {"policy": "one_cycle", "shape": "case_study", "max_lr": "auto"},
+            "schedule": {
+                "policy": "one_cycle", "shape": "case_study", "max_lr": "auto", "pick": "best", "cycle_beta1": False,
+            },
         }  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -144,8 +153,8 @@ class TestUnknownFields:
         ("change", "location"),
         [
             ({"epoch": 3}, "training.epoch"),
-            ({"preset": "blog"}, "training.preset"),  # a later release's
-            ({"mixup": 0.2}, "training.mixup"),
+            ({"warmup": 5}, "training.warmup"),
+            ({"mix_up": 0.2}, "training.mix_up"),
             ({"dataset": {"name": "digits", "split": "x"}}, "training.dataset.split"),
             ({"early_stopping": {"patient": 3}}, "training.early_stopping.patient"),
             ({"augmentation": {"rotate": 3}}, "training.augmentation.function-wrap[_tells_its_fields()].rotate"),
@@ -199,6 +208,11 @@ class TestNumbers:
             {"optimizer": {"name": "sgd", "momentum": 1}}, {"optimizer": {"name": "sgd", "weight_decay": -1}},
             {"optimizer": {"name": "adam", "beta1": 1}}, {"optimizer": {"name": "adam", "epsilon": 0}},
             {"early_stopping": {"patience": 0}}, {"augmentation": {"crop": -1}},
+            {"accumulation_steps": 0}, {"accumulation_steps": 1_025}, {"accumulation_steps": 1.5},
+            {"label_smoothing": 1}, {"label_smoothing": -0.1}, {"label_smoothing": True}, {"gradient_clip": 0},
+            {"mixup": 0}, {"mixup": math.inf}, {"cutmix": -1}, {"cutmix": "1"}, {"cutout": 0}, {"cutout": 2.5},
+            {"ema": 0}, {"ema": 1}, {"ema": True}, {"deterministic": 2}, {"test_time_flip": None},
+            {"exact_batch_norm": "perhaps"},
         ],
     )  # fmt: skip
     def test_bounds(self, problems, change):
@@ -227,11 +241,23 @@ class TestFieldsThatDependOnEachOther:
             ({"schedule": {"policy": "one_cycle", "up": 0.95}}, "up 0.95 and annihilation 0.1 .* set both"),
             ({"schedule": {"policy": "one_cycle", "max_momentum": 0.8}}, "min_momentum 0.85 is above max_momentum 0.8"),
             ({"schedule": {"policy": "one_cycle", "max_momentum": 0.5, "min_momentum": 0.6}}, "0.6 is above"),
+            ({"batch_size": 1, "mixup": 0.2}, "a step on one image has no other to mix it with"),
+            ({"batch_size": 1, "cutmix": 1}, "a step on one image has no other to mix it with"),
+            ({"schedule": {"cycle_beta1": True}}, "cycle_beta1 is for adam and adamw"),
+            ({"optimizer": "adam", "schedule": {"shape": "triangle", "cycle_beta1": True}}, "no momentum to cycle"),
+            ({"schedule": {"pick": "edge", "max_lr": 0.1}}, 'pick "edge" says what max_lr "auto" takes'),
+            ({"freeze": 2}, "nothing worth freezing; set pretrained"),
+            ({"freeze": {"epochs": 10}, "pretrained": True}, "of 10 epochs, 10 frozen ones leave none"),
+            ({"crop_from": 32}, "needs a smaller image_size"),
+            ({"crop_from": 32, "image_size": 32}, "needs a smaller image_size"),
         ],
     )
     def test_are_refused_in_words(self, change, message):
         with pytest.raises(ValidationError, match=message):
             parse_spec({**TRAINING, **change})
+
+    def test_one_image_at_a_time_can_be_mixed_in_larger_steps(self):
+        assert parse_spec({**TRAINING, "batch_size": 1, "accumulation_steps": 2, "mixup": 0.2}).mixup == 0.2
 
     @pytest.mark.parametrize(("up", "annihilation"), [(0.7, 0.3), (0.9, 0.1), (0.65, 0.35), (1.0, 0.0), (0.0, 1.0)])
     def test_shares_may_add_up_to_one(self, up, annihilation):
@@ -251,7 +277,8 @@ class TestRangeTestOfATraining:
     def test_does_the_same_work_on_the_same_data(self):
         training = parse_spec(
             {**TRAINING, "optimizer": "adamw", "batch_size": 64, "seed": 7, "validation": "test", "image_size": 16,
-             "augmentation": {"crop": 2}, "precision": "bf16", "epochs": 3}
+             "augmentation": {"crop": 2}, "precision": "bf16", "epochs": 3, "accumulation_steps": 2, "mixup": 0.2,
+             "gradient_clip": 1, "label_smoothing": 0.1, "cutmix": 1, "cutout": 4, "deterministic": True}
         )  # fmt: skip
         sweep = training.range_test()
         for field in set(RangeTestSpec.model_fields) & set(TrainingSpec.model_fields) - {"kind"}:

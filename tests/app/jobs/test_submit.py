@@ -191,6 +191,9 @@ class TestChecks:
             ({"validation": 0.0001}, "validation_too_small", "#/validation", "0.0001 of 1797 images"),
             ({"batch_size": 1439}, "batch_too_large", "#/batch_size", "1438"),  # 1797 - round(0.2 × 1797)
             ({"validation": 0.5, "batch_size": 1000}, "batch_too_large", "#/batch_size", "899"),
+            ({"accumulation_steps": 12}, "step_too_large", "#/accumulation_steps", "12 batches of 128 is larger than"),
+            ({"cutout": 8}, "cutout_too_large", "#/cutout", "8 px leaves nothing of images of 8 px"),
+            ({"cutout": 16, "architecture": "lenet"}, "cutout_too_large", "#/cutout", "16 px"),
             ({"augmentation": {"crop": 8}}, "crop_too_large", "#/augmentation/crop", "8 px"),
             ({"augmentation": {"crop": 16}, "image_size": 16}, "crop_too_large", "#/augmentation/crop", "16 px"),
         ],
@@ -208,6 +211,8 @@ class TestChecks:
         "change",
         [
             {"batch_size": 1438},
+            {"accumulation_steps": 11},  # 1438 // 128
+            {"cutout": 8, "architecture": "lenet"},  # which sees 16 px
             {"architecture": "alexnet", "image_size": 63},
             {"architecture": "vit_b_16", "image_size": 32},
             {"architecture": "vit_b_16"},  # 8 px are raised to 16
@@ -255,3 +260,29 @@ class TestDatasets:
         response = client.post("/v1/jobs", json=minimal | {"dataset": "pets"})
         assert response.status_code in (409, 422)
         assert state in response.json()["detail"]
+
+
+class TestPresets:
+    def test_are_stored_filled_in_and_keep_their_name(self, client):
+        response = client.post("/v1/jobs", json={"kind": "training", "preset": "blog", "epochs": 3})
+        assert response.status_code == 202, response.text
+        spec = response.json()["spec"]
+        assert (spec["preset"], spec["architecture"]["name"], spec["epochs"]) == ("blog", "mobilenet_v2", 3)
+        assert spec["schedule"]["pick"] == "steepest"
+
+    @pytest.mark.parametrize(
+        ("change", "pointer", "code"),
+        [
+            ({"preset": "blgo"}, "#/preset", "unknown_option"),
+            ({"preset": "blog", "freeze": 50}, "#/freeze", "invalid_value"),
+            ({"preset": "blog", "freeze": {"epochs": 0}}, "#/freeze/epochs", "out_of_range"),
+            ({"preset": "blog", "architecture": "resnet9"}, "#/pretrained", "unknown_weights"),
+            ({"preset": "case_study", "schedule": {"cycle_beta1": True}}, "#/schedule", "invalid_value"),
+            ({"preset": "blog", "layer_lr_decay": 0}, "#/layer_lr_decay", "out_of_range"),
+            ({"preset": "blog", "schedule": {"pick": "best of all"}}, "#/schedule/pick", "unknown_option"),
+        ],
+    )
+    def test_what_does_not_go_with_them_is_named(self, shared_client, change, pointer, code):
+        problem = shared_client.post("/v1/jobs", json={"kind": "training", **change}).json()
+        assert problem["status"] == 422
+        assert (pointer, code) in [(error["pointer"], error["code"]) for error in problem["errors"]]

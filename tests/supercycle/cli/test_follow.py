@@ -50,6 +50,7 @@ class TestNotes:
             ("log", {"level": "info", "message": "hello"}, ""),
             ("log", {"level": "error", "message": "no room"}, "error: no room"),
             ("checkpoint", {"step": 3, "best": True}, ""),
+            ("rewind", {"to_step": 0, "reason": "It diverged."}, "back to step 0: It diverged."),
         ],
     )
     def test_what_deserves_a_line(self, happened, kind, data, note):
@@ -94,6 +95,23 @@ class TestOnATerminal:
         final = screen.getvalue().rpartition("training")[2].splitlines()[0]
         assert final.count("━") == (6 if is_full else 3)  # without colours, only the done part is drawn
         assert len(f"training{final}") <= 80
+
+    def test_a_rewind_ends_a_bar_where_it_was_and_begins_another(self, service, client, canned, job_body, event_stream):
+        job = job_body()
+        service.answers[f"GET /v1/jobs/{job['id']}"] = canned(job)
+        steps = {"phase": "training", "first_step": 0, "learning_rate": [0.1] * 4, "momentum": [], "loss": [1.5] * 4}
+        service.answers[f"GET /v1/jobs/{job['id']}/events"] = event_stream(
+            (1, "phase", {"phase": "training"}),
+            (2, "steps", steps),  # 4 of 8
+            (3, "rewind", {"to_step": 0, "reason": "It diverged."}),
+            (4, "phase", {"phase": "training"}),
+            (5, "state", {"state": "succeeded", "previous": "running"}),
+        )
+        screen = StringIO()
+        follow(client.job(job["id"]), console=Console(file=screen, force_terminal=True, width=80, color_system=None))
+        bars_drawn = [line for line in screen.getvalue().splitlines() if "training" in line][-2:]
+        assert [line.count("━") for line in bars_drawn] == [3, 6]
+        assert "back to step 0: It diverged." in screen.getvalue()
 
     def test_the_longest_line_fits_80_columns(self):
         screen = StringIO()

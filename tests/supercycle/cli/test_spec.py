@@ -3,7 +3,7 @@ import json
 import pytest
 import typer
 
-from supercycle.cli.spec import OPTIONS, build_spec
+from supercycle.cli.spec import OPTIONS, build_spec, check_essentials
 
 
 def spec_of(*settings, base=None, kind="training", **options):
@@ -37,6 +37,11 @@ class TestOptions:
             ({"pretrained": True}, {"pretrained": True}),
             ({"pretrained": True, "weights": "IMAGENET1K_V2"}, {"pretrained": "IMAGENET1K_V2"}),
             ({"augmentation": "none"}, {"augmentation": "none"}),
+            ({"preset": "blog", "epochs": 3}, {"preset": "blog", "epochs": 3}),
+            # what a part is, the preset knows: naming the default would replace the preset's
+            ({"preset": "blog", "weight_decay": 0.1}, {"preset": "blog", "optimizer": {"weight_decay": 0.1}}),
+            ({"preset": "blog", "max_lr": "1"}, {"preset": "blog", "schedule": {"max_lr": 1}}),
+            ({"preset": "blog", "optimizer": "sgd"}, {"preset": "blog", "optimizer": {"name": "sgd"}}),
             ({"augmentation": "crop=4,flip"}, {"augmentation": {"crop": 4, "flip": True}}),
         ],
     )
@@ -69,6 +74,16 @@ class TestOptions:
         }
         read = TrainingSubmission.model_validate(spec_of("schedule.up=0.3", **options))
         assert (read.optimizer.momentum, read.schedule.shape, read.schedule.up) == (0.8, "triangle", 0.3)
+
+
+class TestEssentials:
+    def test_a_preset_names_them(self):
+        check_essentials({"preset": "blog"})
+
+    def test_without_one_they_are_asked_for(self):
+        with pytest.raises(typer.BadParameter, match="must be given") as caught:
+            check_essentials({"dataset": "digits"})
+        assert caught.value.param_hint == "--architecture"
 
 
 class TestSettings:

@@ -103,11 +103,11 @@ def digits() -> Dataset:
 
 @pytest.fixture
 def spec_of() -> Callable:
-    """A spec on the striped pictures with a small network, and the fields that a test cares about."""
+    """A spec on the striped pictures with a small network, in fp32 on any CPU, and the fields a test cares about."""
 
     def make(kind: str = "training", **fields):
-        fields = {"dataset": "digits", "architecture": {"name": "mlp", "width": 16}, "batch_size": 16, **fields}
-        return parse_spec({"kind": kind, **fields})
+        small = {"dataset": "digits", "architecture": {"name": "mlp", "width": 16}, "batch_size": 16}
+        return parse_spec({"kind": kind, "precision": "fp32", **small, **fields})
 
     return make
 

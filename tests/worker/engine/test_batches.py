@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from worker.engine.data import Images
 CPU = torch.device("cpu")
 
 
-def batches_of(pixels, *, index=None, batch_size=4, side=None, channels=None, mean=None, std=None):
+def batches_of(
+    pixels, *, index=None, batch_size=4, side=None, channels=None, mean=None, std=None, crop_from=None
+):  # fmt: skip
     count, source_channels = pixels.shape[:2]
     form = Format(
         device=CPU,
@@ -17,6 +21,7 @@ def batches_of(pixels, *, index=None, batch_size=4, side=None, channels=None, me
         channels=channels or source_channels,
         mean=mean or [0.0] * source_channels,
         std=std or [1.0] * source_channels,
+        crop_from=crop_from,
     )
     source = Source(Images(pixels, np.arange(count)), CPU)
     return Batches(source, np.arange(count) if index is None else index, form=form, batch_size=batch_size)
@@ -76,6 +81,69 @@ class TestShuffled:
         pixels, labels = next(batches.shuffled(0, augmentation=Augmentation(), start=0, stop=1))
         assert sorted(labels.tolist()) == [3, 5, 8, 13]
         assert (pixels[:, 0, 0, 0] * 255).round().long().tolist() == labels.tolist()
+
+
+class TestCropFrom:
+    @pytest.fixture
+    def batches(self):
+        """A pixel's value is its column times ten; 4 px are enlarged to 8, and 6 cut out of them."""
+        columns = np.broadcast_to(10 * np.arange(4, dtype=np.uint8), (8, 1, 4, 4)).copy()
+        return batches_of(columns, side=6, crop_from=8, batch_size=8)
+
+    def lefts(self, images):
+        """The column of the enlarged image at which each window begins: 4 px become 0, 2.5, 7.5 … in steps of 5."""
+        first = images[:, 0, 0, 0] * 255
+        return [{0: 0, 25: 1, 75: 2}[round(10 * value)] for value in first.tolist()]
+
+    def test_the_middle_when_evaluating(self, batches):
+        images, _ = next(batches.in_order())
+        assert images.shape == (8, 1, 6, 6)
+        assert self.lefts(images) == [1] * 8
+
+    def test_anywhere_when_training(self, batches):
+        images, _ = next(batches.shuffled(0, augmentation=Augmentation(), stop=1))
+        assert images.shape == (8, 1, 6, 6)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        assert len(set(self.lefts(images))) > 1
+
+    def test_the_same_ones_for_a_step_wherever_training_begins(self, batches):
+        whole = [images for images, _ in batches.shuffled(0, augmentation=Augmentation(), stop=3)]
+        [last] = [images for images, _ in batches.shuffled(0, augmentation=Augmentation(), start=2, stop=3)]
+        assert torch.equal(whole[2], last)
+
+
+def flags_of(path):
+    """What the kernel was told of a mapped file."""
+    _, _, rest = Path("/proc/self/smaps").read_text().partition(str(path))
+    return rest.partition("VmFlags:")[2].partition("\n")[0].split()
+
+
+class TestMaps:
+    @pytest.mark.parametrize(("host_bytes", "expected"), [(1000, True), (1025, False)])  # half of it against 512 pixels
+    def test_of_one_larger_than_memory_single_pages_are_read(self, tmp_path, monkeypatch, host_bytes, expected):
+        monkeypatch.setattr("worker.engine.batches._host_bytes", lambda: host_bytes)
+        np.save(tmp_path / "pixels.npy", numbered(32))
+        pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+        images, _ = next(batches_of(pixels).in_order())
+        assert ("rr" in flags_of(tmp_path / "pixels.npy")) is expected
+        assert (images[:, 0, 0, 0] * 255).round().tolist() == list(range(32))
+
+    def test_no_pixel_is_copied(self, tmp_path):
+        np.save(tmp_path / "pixels.npy", numbered(4))
+        pixels = np.load(tmp_path / "pixels.npy", mmap_mode="c")
+        source = Source(Images(pixels, np.arange(4)), CPU)
+        pixels[2] = 7  # seen only where both look at the same memory
+        assert source.select(torch.tensor([2]))[0].unique().tolist() == [7]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="copies ahead are made to a GPU")
+class TestAhead:
+    def test_every_batch_arrives_in_turn(self, monkeypatch):
+        monkeypatch.setattr("worker.engine.batches._DEVICE_SHARE", 0.0)
+        source = Source(Images(numbered(200), np.arange(200)), torch.device("cuda"))
+        seen = list(source.stream(torch.arange(200).split(16)))
+        assert [pixels[:, 0, 0, 0].tolist() for pixels, _ in seen] == [labels.tolist() for _, labels in seen]
+        assert [label for _, labels in seen for label in labels.tolist()] == list(range(200))
 
 
 class TestInOrder:

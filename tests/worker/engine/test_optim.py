@@ -44,9 +44,25 @@ class TestRates:
         assert momentum_of(optimizer) == 0.8
 
     @pytest.mark.parametrize("spec", [Adam(name="adam", beta1=0.7), AdamW(name="adamw", beta1=0.7)])
-    def test_adam_keeps_its_betas(self, network, spec):
+    @pytest.mark.parametrize(("momentum", "beta1"), [(None, 0.7), (0.95, 0.95)])
+    def test_adam_takes_beta1(self, network, spec, momentum, beta1):
         optimizer = build_optimizer(network, spec)
-        set_rates(optimizer, 0.3, 0.95)
-        assert optimizer.param_groups[0]["betas"] == (0.7, 0.999)
-        assert momentum_of(optimizer) == 0.7
+        set_rates(optimizer, 0.3, momentum)
+        assert {group["betas"] for group in optimizer.param_groups} == {(beta1, 0.999)}
+        assert momentum_of(optimizer) == beta1
         assert type(optimizer).__name__.lower() == spec.name
+
+
+class TestRatesByDepth:
+    def test_each_stage_has_its_share_of_the_heads(self):
+        network = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 7), nn.Linear(7, 2))
+        optimizer = build_optimizer(network, AdamW(name="adamw"), layer_lr_decay=0.5)
+        set_rates(optimizer, 0.8, None)
+        rates = {id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+        assert [rates[id(layer.weight)] for layer in network] == pytest.approx([0.1, 0.2, 0.4, 0.8])  # 0.8 · 0.5^depth
+        assert [rates[id(layer.bias)] for layer in network] == pytest.approx([0.1, 0.2, 0.4, 0.8])
+        assert {(g["params"][0].ndim, g["weight_decay"]) for g in optimizer.param_groups} == {(2, 0.01), (1, 0.0)}
+
+    def test_all_the_same_by_default(self, network):
+        assert len(parameter_groups(network, Sgd(name="sgd"))) == 2
+        assert {group["lr_scale"] for group in parameter_groups(network, Sgd(name="sgd"))} == {1.0}

@@ -23,7 +23,7 @@ class NanAfter(nn.Module):
 class TestCurve:
     def test_rates_and_losses_of_every_step(self, spec_of, prepared, striped, control):
         spec = spec_of("range_test", start_lr=1e-4, end_lr=1e-2, steps=21)
-        result = sweep(prepared(spec, striped), spec, control)
+        (result,) = sweep(prepared(spec, striped), spec, control)
         assert result.stopped == "end"
         assert result.learning_rate == pytest.approx(np.logspace(-4, -2, 21))
         assert control.losses == result.loss.tolist()
@@ -34,7 +34,9 @@ class TestCurve:
 
     def test_linear(self, spec_of, prepared, striped, control):
         spec = spec_of("range_test", start_lr=0.01, end_lr=0.2, steps=20, sweep="linear")
-        assert sweep(prepared(spec, striped), spec, control).learning_rate == pytest.approx(np.linspace(0.01, 0.2, 20))
+        assert sweep(prepared(spec, striped), spec, control)[0].learning_rate == pytest.approx(
+            np.linspace(0.01, 0.2, 20)
+        )
 
     def test_first_loss_is_the_fresh_networks(self, spec_of, prepared, striped, control):
         spec = spec_of("range_test", start_lr=5.0, end_lr=6.0, steps=20)
@@ -42,12 +44,12 @@ class TestCurve:
         steps = workload.training.shuffled(0, augmentation=workload.augmentation, start=0, stop=1)
         pixels, labels = next(steps)
         expected = nn.functional.cross_entropy(workload.fresh_network()(pixels), labels).item()
-        assert sweep(workload, spec, control).loss[0] == pytest.approx(expected)
+        assert sweep(workload, spec, control)[0].loss[0] == pytest.approx(expected)
 
     def test_again_is_the_same(self, spec_of, prepared, striped, stopping):
         spec = spec_of("range_test", end_lr=1e-2, steps=20)
         workload = prepared(spec, striped)
-        first, second = (sweep(workload, spec, stopping()).loss.tolist() for _ in range(2))
+        first, second = (sweep(workload, spec, stopping())[0].loss.tolist() for _ in range(2))
         assert first == second
 
     def test_leaves_the_global_generator(self, spec_of, prepared, striped, control):
@@ -61,7 +63,7 @@ class TestCurve:
 class TestEnd:
     def test_divergence(self, spec_of, prepared, striped, control):
         spec = spec_of("range_test", start_lr=1e-3, end_lr=1e6, steps=60)
-        result = sweep(prepared(spec, striped), spec, control)
+        (result,) = sweep(prepared(spec, striped), spec, control)
         assert result.stopped in ("diverged", "non_finite")
         assert len(result.loss) < 60
         assert control.losses == result.loss.tolist()
@@ -70,7 +72,7 @@ class TestEnd:
         spec = spec_of("range_test", end_lr=1e-3, steps=40)
         workload = prepared(spec, striped)
         object.__setattr__(workload, "new_network", lambda: NanAfter(13))
-        result = sweep(workload, spec, control)
+        (result,) = sweep(workload, spec, control)
         assert result.stopped == "non_finite"
         assert len(result.loss) == 14
         assert np.isnan(result.loss[-1])
@@ -81,7 +83,7 @@ class TestEnd:
         workload = prepared(spec, striped)
         # A network that nothing moves: its loss does not depend on its only parameter.
         object.__setattr__(workload, "new_network", Unmoved)
-        result = sweep(workload, spec, control)
+        (result,) = sweep(workload, spec, control)
         assert result.stopped == "end"
         assert result.learning_rate.max() == pytest.approx(10.0)  # 1 is the default end for Adam
         assert np.all(np.diff(result.learning_rate) > 0)
@@ -91,7 +93,7 @@ class TestEnd:
 
     def test_the_users_end_is_kept(self, spec_of, prepared, striped, control):
         spec = spec_of("range_test", end_lr=1e-5, steps=20)
-        result = sweep(prepared(spec, striped), spec, control)
+        (result,) = sweep(prepared(spec, striped), spec, control)
         assert result.learning_rate[-1] == pytest.approx(1e-5)
         assert not result.extended
         assert not control.of(Resized)
@@ -111,3 +113,25 @@ class Unmoved(nn.Module):
 
     def forward(self, images):
         return torch.zeros(len(images), 3) + 0 * self.weight
+
+
+class TestRepeats:
+    def test_begin_anew_with_other_weights_and_order(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=1e-4, end_lr=1e-2, steps=20, repeats=3)
+        swept = sweep(prepared(spec, striped), spec, control)
+        assert [len(one.loss) for one in swept] == [20, 20, 20]
+        assert len({one.loss[0] for one in swept}) == 3
+        assert [event.first_step for event in control.of(StepsDone)] == [0, 10, 20, 30, 40, 50]
+        assert control.events[0] == PhaseStarted("range_test", steps=60)
+
+    def test_first_is_the_sweep_alone(self, spec_of, prepared, striped, stopping):
+        alone, repeated = (
+            sweep(prepared(spec, striped), spec, stopping())[0].loss.tolist()
+            for spec in (spec_of("range_test", end_lr=1e-2, steps=20, repeats=n) for n in (1, 2))
+        )
+        assert alone == repeated
+
+    def test_that_end_early_leave_fewer_steps_to_wait_for(self, spec_of, prepared, striped, control):
+        spec = spec_of("range_test", start_lr=1e-3, end_lr=1e6, steps=60, repeats=2)
+        swept = sweep(prepared(spec, striped), spec, control)
+        assert control.of(Resized)[-1].steps == len(swept[0].loss) + 60

@@ -20,6 +20,12 @@ def with_dropout():
     )
 
 
+EVERYTHING = {
+    "batch_size": 8, "accumulation_steps": 2, "gradient_clip": 1.0, "label_smoothing": 0.1, "mixup": 0.4, "cutmix": 1.0,
+    "cutout": 3, "ema": 0.8, "test_time_flip": True, "exact_batch_norm": True, "deterministic": True,
+}  # fmt: skip
+
+
 @pytest.fixture
 def run(spec_of, prepared, striped, tmp_path):
     def start(control, *, resume=None, folder="first", checkpoint_seconds=60.0, epochs=4, **fields):
@@ -65,6 +71,28 @@ class TestExactResume:
         assert same_bits(whole, resumed)
         assert first.losses + second.losses == control.losses
         assert [without_time(e) for e in first.epochs + second.epochs] == [without_time(e) for e in control.epochs]
+        assert without_time(resumed.best) == without_time(whole.best)
+        assert resumed.test_loss == whole.test_loss
+
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+    def test_after_three_yields_with_every_option(self, run, control, stopping, optimizer):
+        fields = EVERYTHING | {"optimizer": optimizer}
+        whole = run(control, **fields)
+        # 16 questions as above, 6 for the parts with exact statistics, one each for validation and test
+        assert control.asked == 24
+        attempts, checkpoint = [], None
+        for number, at in enumerate([6, 9, 4]):  # in epoch 2, before the evaluation of epoch 4, within the statistics
+            attempts.append(attempt := stopping(Stop.YIELD, at=at))
+            with pytest.raises(Stopped):
+                run(attempt, resume=checkpoint, folder=f"{number}", **fields)
+            checkpoint = attempt.of(CheckpointSaved)[-1].path
+        attempts.append(attempt := stopping())
+        resumed = run(attempt, resume=checkpoint, folder="last", **fields)
+        assert attempt.asked == 8
+        assert same_bits(whole, resumed)
+        assert [loss for attempt in attempts for loss in attempt.losses] == control.losses
+        epochs = [without_time(epoch) for attempt in attempts for epoch in attempt.epochs]
+        assert epochs == [without_time(epoch) for epoch in control.epochs]
         assert without_time(resumed.best) == without_time(whole.best)
         assert resumed.test_loss == whole.test_loss
 

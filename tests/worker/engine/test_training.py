@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from app.domain.schedules import build_schedule
+from worker.engine.batch_norm import plain_batches, recompute_statistics
 from worker.engine.errors import BatchTooSmall, LrDiverged, Stopped
 from worker.engine.evaluation import evaluate
 from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, StepsDone, Stop, Warned
@@ -63,8 +65,9 @@ class TestTraining:
             for i, e in enumerate(control.epochs)
         )
 
-    def test_network_carries_the_best_weights(self, run, control, spec_of, prepared, striped):
-        trained = run(control, epochs=6, max_lr=0.5)
+    @pytest.mark.parametrize("fields", [{}, {"ema": 0.7}, {"batch_size": 4, "accumulation_steps": 4}])
+    def test_network_carries_the_best_weights(self, run, control, spec_of, prepared, striped, fields):
+        trained = run(control, epochs=6, max_lr=0.5, **fields)
         assert trained.best == max(control.epochs, key=rank)
         workload = prepared(spec_of(), striped)
         score = evaluate(trained.network, workload.validation, precision="fp32", control=control)
@@ -103,6 +106,57 @@ class TestTraining:
 
     def test_bf16(self, run, control):
         assert run(control, precision="bf16", epochs=12).best.validation_accuracy > 0.9
+
+
+class TestOptions:
+    def test_a_step_counts_all_its_parts(self, run, control, stopping):
+        run(control, batch_size=4, accumulation_steps=4, epochs=4)
+        assert control.events[0] == PhaseStarted("training", steps=12, epochs=4)  # 54 // 16 = 3 an epoch
+        run(whole := stopping(), batch_size=16, epochs=4)
+        assert control.losses == pytest.approx(whole.losses, rel=1e-4)
+        assert [epoch.train_accuracy for epoch in control.epochs] == [epoch.train_accuracy for epoch in whole.epochs]
+
+    def test_the_average_of_the_weights_is_what_is_evaluated(self, run, control, stopping):
+        plain = run(control, epochs=4)
+        averaged = run(average := stopping(), epochs=4, ema=0.7)
+        assert average.losses == control.losses  # it changes nothing in the training itself
+        assert averaged.last.validation_loss != plain.last.validation_loss
+        averages = nn.utils.parameters_to_vector(averaged.network.parameters())
+        assert not torch.equal(averages, nn.utils.parameters_to_vector(plain.network.parameters()))
+
+    @pytest.mark.parametrize("ema", [None, 0.7])
+    def test_exact_statistics_are_evaluated_anew(self, run, control, spec_of, prepared, striped, ema):
+        fields = {"architecture": {"name": "resnet9", "width": 2}, "test_time_flip": True, "ema": ema}
+        trained = run(control, exact_batch_norm=True, **fields)
+        running = max(control.epochs, key=rank)
+        assert trained.best.epoch == running.epoch
+        assert trained.best.validation_loss != running.validation_loss
+        workload = prepared(spec_of(**fields), striped)
+        for batches, loss in ((workload.validation, trained.best.validation_loss), (workload.test, trained.test_loss)):
+            score = evaluate(trained.network, batches, precision="fp32", control=control, mirrored_too=True)
+            assert score.loss == pytest.approx(loss)
+        before = [buffer.clone() for buffer in trained.network.buffers()]
+        recompute_statistics(trained.network, plain_batches(workload), precision="fp32")
+        assert all(torch.equal(*pair) for pair in zip(before, trained.network.buffers(), strict=True))
+        assert [event.phase for event in control.of(PhaseStarted)] == ["training", "evaluating"]
+
+    def test_there_may_be_no_statistics(self, run, control):
+        trained = run(control, exact_batch_norm=True)
+        assert [warning.code for warning in control.of(Warned)] == ["no_batch_norm"]
+        assert trained.best == max(control.epochs, key=rank)
+
+    @pytest.mark.parametrize("deterministic", [True, False])
+    def test_deterministic_is_for_the_training_alone(self, run, stopping, deterministic):
+        seen = []
+
+        class Looking(stopping):
+            def emit(self, event):
+                seen.append(torch.are_deterministic_algorithms_enabled())
+                super().emit(event)
+
+        run(Looking(), epochs=1, deterministic=deterministic)
+        assert set(seen) == {deterministic}
+        assert not torch.are_deterministic_algorithms_enabled()
 
 
 class TestDivergence:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -55,6 +57,27 @@ class TestChoices:
         assert "18 images are left" in workload.resolved["batch_size"].reason
 
     @pytest.mark.parametrize(
+        ("batch_size", "asked", "expected", "steps", "origin"),
+        [
+            (4, 3, 3, 1, "spec"),  # 18 // 12
+            (4, 4, 4, 1, "spec"),
+            (4, 5, 4, 1, "dataset"),  # 18 // 4 = 4 batches are all there are
+            (2, 2, 2, 4, "spec"),
+            (24, 2, 1, 1, "dataset"),  # the batch itself had to shrink
+        ],
+    )
+    def test_accumulation(self, spec_of, prepared, coloured, batch_size, asked, expected, steps, origin):
+        workload = prepared(spec_of(batch_size=batch_size, accumulation_steps=asked), coloured)
+        resolved = workload.resolved["accumulation_steps"]
+        assert (resolved.value, resolved.origin) == (expected, origin)
+        assert (workload.accumulation_steps, workload.steps_per_epoch) == (expected, steps)
+
+    def test_what_is_deterministic_says_so(self, spec_of, prepared, striped):
+        resolved = prepared(spec_of(deterministic=True), striped).resolved["deterministic"]
+        assert (resolved.value, resolved.reason) == (True, "deterministic kernels alone, and no trial for the fastest")
+        assert prepared(spec_of(), striped).resolved["deterministic"].value is False
+
+    @pytest.mark.parametrize(
         ("asked", "expected", "origin"),
         [
             ("default", {"crop": 1, "flip": False}, "dataset"),
@@ -98,3 +121,19 @@ class TestNetwork:
         before = torch.get_rng_state()
         prepared(spec_of(), striped).fresh_network()
         assert torch.equal(torch.get_rng_state(), before)
+
+
+class TestComputation:
+    def test_a_trial_is_remembered_beside_the_data(self, spec_of, prepared, striped, tmp_path):
+        long = spec_of(precision="auto", epochs=100)  # 54 images in batches of 16: 3 a pass, 300 in all
+        first = prepared(long, striped, trials=tmp_path / "trials.json")
+        seconds = [list(entry) for entry in json.loads((tmp_path / "trials.json").read_text()).values()]
+        second = prepared(long, striped, trials=tmp_path / "trials.json")
+        assert first.precision == second.precision
+        native = first.resolved["precision"].origin == "measured"  # else the CPU computes in fp32 alone
+        assert seconds == ([["fp32", "bf16"]] if native else [["fp32"]])
+
+    def test_what_an_earlier_attempt_settled_stays(self, spec_of, prepared, striped):
+        settled = {"precision": {"value": "bf16", "origin": "measured", "reason": "it was faster"}}
+        workload = prepared(spec_of(precision="auto"), striped, settled=settled)
+        assert (workload.precision, workload.resolved["precision"].reason) == ("bf16", "it was faster")
