@@ -3,21 +3,23 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 
 from app.domain.catalog import architectures
+from app.domain.repeats import Curve
 from app.domain.specs import TrainingSpec
+from app.domain.specs.parts import Preprocessing
 from app.domain.suggestion import Suggestion
+from app.domain.verification import Trial
 from worker.datasets.opening import OpenedDataset
-from worker.engine.range_test import Sweep
 from worker.engine.training import Trained
 from worker.engine.workload import Workload
 from worker.messages import Assignment, FileMade, History, Message, ModelMade
-from worker.plots import EpochCurve, RangeCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test
+from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test, plot_verification
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -35,10 +37,14 @@ class Outputs:
         self._folder = assignment.places.attempt
         self._send = send
 
-    def draw_range_test(self, swept: Sweep, suggestion: Suggestion) -> None:
-        """The sweep with its landmarks and the pick."""
-        curve = RangeCurve(swept.learning_rate.tolist(), swept.loss.tolist())
-        self._announce(plot_range_test(curve, suggestion, **self._picture("range_test", "Range test")))
+    def draw_range_test(self, curves: Sequence[Curve], suggestion: Suggestion) -> None:
+        """The sweeps with their landmarks and the pick."""
+        self._announce(plot_range_test(curves, suggestion, **self._picture("range_test", "Range test")))
+
+    def draw_verification(self, trials: Sequence[Trial], *, max_lr: float) -> None:
+        """The short cycles by which max_lr was verified."""
+        picture = self._picture("verification", "Short cycles")
+        self._announce(plot_verification(trials, max_lr=max_lr, **picture))
 
     def draw_training(self, history: History, *, steps_per_epoch: int, best_epoch: int | None) -> None:
         """Learning rate and momentum, loss, accuracy. A training that broke off early has no accuracy to show."""
@@ -73,6 +79,8 @@ class Outputs:
         form, options = workload.form, architectures()[spec.architecture.name].options
         defaults = {name: option.default for name, option in options.items()}
         source = {"id": self._assignment.dataset_id, "name": dataset.dataset.name, "version": dataset.version}
+        window: dict[str, Any] = {} if form.crop_from is None else {"crop": form.side}
+        window |= {"resize_policy": (spec.preprocessing or Preprocessing()).resize}
         accuracy = {"validation_accuracy": trained.best.validation_accuracy, "test_accuracy": trained.test_accuracy}
         return {
             "name": f"{spec.architecture.name} on {dataset.dataset.name}",
@@ -81,7 +89,7 @@ class Outputs:
             "image_size": form.side,
             "channels": form.channels,
             "classes": dataset.dataset.classes,
-            "preprocessing": {"mean": form.mean, "std": form.std, "resize": form.side},
+            "preprocessing": {"mean": form.mean, "std": form.std, "resize": form.crop_from or form.side} | window,
             "dataset": source,
             "metrics": accuracy,
             "epoch": trained.best.epoch,

@@ -16,7 +16,7 @@ from app.db.tables import ArtifactTable, JobTable
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claims, Lease
 from app.jobs.repository import NewEvent
-from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, Progress, Resized, StepsDone
+from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, Progress, Resized, Rewound, StepsDone
 from worker.messages import FileMade, Happened, Settled
 from worker.progress import ProgressMeter
 from worker.storing import put_patiently
@@ -31,6 +31,7 @@ class _Pending:
     events: list[NewEvent] = field(default_factory=list)
     resolved: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] | None = None
+    drops_checkpoint: bool = False  #: the row's, before it gets the one above
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     has_moved: bool = False  #: the progress bar
     urgent: bool = False
@@ -66,6 +67,9 @@ class Reporter:
             path = event.path.relative_to(self._settings.data_dir.absolute())
             self._pending.checkpoint = {"step": event.step, "path": str(path), "sha256": event.sha256}
             data = {"step": event.step, "best": event.best}
+        elif isinstance(event, Rewound):
+            self._pending.checkpoint, self._pending.drops_checkpoint = None, True
+            data = event.data()
         elif isinstance(event, Progress | Resized):
             self._pending.has_moved = True  # the bar; it leaves no history
             return
@@ -117,6 +121,8 @@ class Reporter:
         job.progress = self._meter.as_dict()
         if self._pending.resolved:
             job.resolved = job.resolved | self._pending.resolved
+        if self._pending.drops_checkpoint:
+            job.checkpoint = None
         if self._pending.checkpoint is not None:
             if job.checkpoint is None or self._pending.checkpoint["step"] > job.checkpoint["step"]:
                 job.crashes = 0  # there was progress: crashes before it do not count

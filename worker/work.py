@@ -1,20 +1,23 @@
 """What a training process does with its assignment, phase by phase."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.domain import catalog
 from app.domain.schedules import build_schedule
 from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
-from app.domain.suggestion import Suggestion, suggest_learning_rate
+from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
+from worker.engine.checkpoint import remove_checkpoints
 from worker.engine.errors import LrDiverged, Stopped
-from worker.engine.events import Control, EpochDone, Event, PhaseStarted, Progress, StepsDone, Stop, Warned
-from worker.engine.range_test import Sweep, sweep
+from worker.engine.events import Control, EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
 from worker.engine.training import Trained, train
 from worker.engine.workload import Workload, prepare
+from worker.max_lr import MaxLr
 from worker.messages import Assignment, Finished, History, Message, Settled
 from worker.outputs import Outputs
+from worker.search import Search, read_curves, swept_curves
 
 
 class Line(Control, Protocol):
@@ -44,7 +47,16 @@ class Recorder:
             self._record_steps(event)
         elif isinstance(event, EpochDone):
             _extend(self.history.epochs, "epoch", event.epoch, {name: [value] for name, value in event.data().items()})
+        elif isinstance(event, Rewound):  # always to the first step
+            self.history.steps.clear()
+            self.history.epochs.clear()
         self.line.emit(event)
+
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps of the training so far."""
+        steps: list[Any] = self.history.steps.get("step", [])
+        return int(steps[-1]) + 1 if steps else 0
 
     def stop_requested(self) -> Stop | None:
         """Pass the question on."""
@@ -78,18 +90,21 @@ class Work:
     def range_test(self, spec: RangeTestSpec) -> Finished:
         """Sweep, pick, draw."""
         workload = self._prepare(spec)
-        suggestion = self._sweep(workload, spec)
+        curves = swept_curves(workload, spec, self.line)
+        suggestion = read_curves(curves, spec, hint="Lower start_lr: even the smallest rates of the sweep diverged.")
+        for code in suggestion.warnings:
+            self.line.emit(Warned(code, suggestion.explain_warning(code)))
+        self.outputs.draw_range_test(curves, suggestion)
         return Finished(suggestion.model_dump(mode="json"))
 
     def training(self, spec: TrainingSpec) -> Finished:
         """Pick the learning rate if it is left open, train, evaluate, export."""
         workload = self._prepare(spec)
-        max_lr, search_steps = self._max_lr(workload, spec)
-        trained = self._train(workload, spec, max_lr=max_lr)
+        trained, max_lr = self._train_within_bounds(workload, spec, self._max_lr(workload, spec))
         self.line.emit(PhaseStarted("exporting"))
         self._draw_training(workload, best_epoch=trained.best.epoch)
         model = self.outputs.export(workload, spec, trained, dataset=self._opened)
-        return Finished(_result(trained, search_steps=search_steps), model)
+        return Finished(_result(trained, search_steps=max_lr.search_steps), model)
 
     def _prepare(self, spec: RangeTestSpec | TrainingSpec) -> Workload:
         self.line.emit(PhaseStarted("preparing"))
@@ -102,6 +117,8 @@ class Work:
             default_augmentation=self.assignment.default_augmentation,
             device=self.assignment.device,
             weights_dir=self.assignment.places.weights,
+            settled=self.assignment.resolved,
+            trials=self.assignment.places.cache.with_name("trials.json"),
         )
         self.line.send(Settled("dataset", self._opened.version, "content", "The version of the images trained on."))
         for name, resolution in workload.resolved.items():
@@ -111,9 +128,10 @@ class Work:
     def _open(self, spec: RangeTestSpec | TrainingSpec) -> OpenedDataset:
         return open_dataset(
             self.assignment.dataset,
-            target_size=spec.image_size or self.assignment.default_image_size,
+            target_size=spec.crop_from or spec.image_size or self.assignment.default_image_size,
             cache_root=self.assignment.places.cache,
             on_progress=self._show_progress,
+            resize=(spec.preprocessing or Preprocessing()).resize,
         )
 
     def _show_progress(self, done: int, total: int) -> None:
@@ -123,56 +141,48 @@ class Work:
         if stop is not None:
             raise Stopped(stop)
 
-    def _sweep(self, workload: Workload, spec: RangeTestSpec) -> Suggestion:
-        swept = sweep(workload, spec, self.line)
-        suggestion = _suggest(swept, spec)
-        for code in suggestion.warnings:
-            self.line.emit(Warned(code, suggestion.explain_warning(code)))
-        self.outputs.draw_range_test(swept, suggestion)
-        self._search_steps = len(swept.loss)
-        return suggestion
-
-    def _max_lr(self, workload: Workload, spec: TrainingSpec) -> tuple[float, int]:
-        """The largest learning rate, and the optimizer steps it took to find it."""
+    def _max_lr(self, workload: Workload, spec: TrainingSpec) -> MaxLr:
+        """The largest learning rate: the user's, an earlier attempt's, or what a search finds now."""
         if spec.schedule.max_lr != "auto":
-            return spec.schedule.max_lr, 0
-        known = self.assignment.resolved
-        if "max_lr" in known:  # an earlier attempt found it
-            return float(known["max_lr"]["value"]), int(known["search_steps"]["value"])
-        suggestion = self._sweep(workload, spec.range_test())
-        steps = self._search_steps
-        self.line.send(Settled("search_steps", steps, "range_test", "Optimizer steps spent on picking max_lr."))
-        # Last: its presence tells the next attempt that the search is over.
-        self.line.send(Settled("max_lr", suggestion.max_lr, "range_test", suggestion.reason))
-        return suggestion.max_lr, steps
+            return MaxLr(spec.schedule.max_lr)
+        known = MaxLr.of_resolved(self.assignment.resolved)
+        if known is not None:
+            return known
+        return Search(workload, spec, line=self.line, outputs=self.outputs).run()
 
-    def _train(self, workload: Workload, spec: TrainingSpec, *, max_lr: float) -> Trained:
-        try:
-            return train(
-                workload,
-                spec,
-                schedule=build_schedule(spec.schedule, max_lr=max_lr),
-                control=self.line,
-                folder=self.assignment.places.checkpoints,
-                resume=self.assignment.resume,
-                checkpoint_seconds=self.assignment.checkpoint_seconds,
-            )
-        except LrDiverged:
-            self._draw_training(workload, best_epoch=None)  # the curve shows where it went wrong
-            raise
+    def _train_within_bounds(self, workload: Workload, spec: TrainingSpec, max_lr: MaxLr) -> tuple[Trained, MaxLr]:
+        """Train; where a rate that was picked diverges, begin again at a third of it, at most twice."""
+        resume = self.assignment.resume
+        while True:
+            try:
+                return self._train(workload, spec, max_lr=max_lr.value, resume=resume), max_lr
+            except LrDiverged as error:
+                self._draw_training(workload, best_epoch=None)  # the curve shows where it went wrong
+                if spec.schedule.max_lr != "auto":
+                    raise
+                max_lr, resume = self._lowered(max_lr, error), None
+
+    def _lowered(self, max_lr: MaxLr, error: LrDiverged) -> MaxLr:
+        lowered = max_lr.lowered(error, lost_steps=self.line.steps_done)
+        # Before anybody hears of it: a worker that goes on from here must not find the diverged weights.
+        remove_checkpoints(self.assignment.places.checkpoints)
+        lowered.settle(self.line.send)
+        self.line.emit(Rewound(0, lowered.reason))
+        return lowered
+
+    def _train(self, workload: Workload, spec: TrainingSpec, *, max_lr: float, resume: Path | None) -> Trained:
+        return train(
+            workload,
+            spec,
+            schedule=build_schedule(spec.schedule, max_lr=max_lr),
+            control=self.line,
+            folder=self.assignment.places.checkpoints,
+            resume=resume,
+            checkpoint_seconds=self.assignment.checkpoint_seconds,
+        )
 
     def _draw_training(self, workload: Workload, *, best_epoch: int | None) -> None:
         self.outputs.draw_training(self.line.history, steps_per_epoch=workload.steps_per_epoch, best_epoch=best_epoch)
-
-
-def _suggest(swept: Sweep, spec: RangeTestSpec) -> Suggestion:
-    rates, losses = swept.learning_rate.tolist(), swept.loss.tolist()
-    optimizer = spec.optimizer.name
-    try:
-        return suggest_learning_rate(rates, losses, optimizer=optimizer, stopped=swept.stopped, extended=swept.extended)
-    except ValueError as error:
-        hint = "Lower start_lr: even the smallest learning rates of the sweep diverged."
-        raise LrDiverged(f"The range test gives no curve to read: {error}", hint=hint) from error
 
 
 def _result(trained: Trained, *, search_steps: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a job has done so far, over HTTP: events, metrics, logs, artifacts, plots."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
@@ -12,7 +12,7 @@ from app.errors import Conflict, FieldError, NotFound, Unprocessable
 from app.http import StoredFile, accepts, send_file
 from app.jobs import service
 from app.jobs.logs import render
-from app.jobs.metrics import as_csv, check_series, collect
+from app.jobs.metrics import HISTORY, Phase, as_csv, check_series, collect
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import ArtifactOut, ArtifactPage, EventOut, EventPage, Metrics
 from app.jobs.stream import server_sent_events
@@ -71,16 +71,16 @@ def get_metrics(
     job_id: str,
     parts: Parts,
     request: Request,
-    phase: Literal["range_test", "training"] | None = None,
+    phase: Phase | None = None,
     series: Series = None,
     max_points: Annotated[int, Query(ge=2, le=100_000)] = 1000,
 ) -> Metrics | Response:
     """Per-step and per-epoch columns. With `Accept: text/csv` the steps, or with `series` of epochs those."""
     with parts.database.reading() as session:
         job = service.find(session, job_id)
-        wanted: Literal["range_test", "training"] = phase or ("range_test" if job.kind == "range_test" else "training")
+        wanted: Phase = phase or ("range_test" if job.kind == "range_test" else "training")
         check_series(series or [], wanted)
-        events = JobRepository(session).events(job_id, types=["steps", "epoch"])
+        events = JobRepository(session).events(job_id, types=HISTORY)
     metrics = collect(events, wanted, series=series or [], max_points=max_points)
     if accepts(request, "text/csv"):
         only_epochs = series and all(name in metrics.epochs for name in series)

@@ -4,7 +4,8 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 from app.db.tables import JobEventTable
 from app.domain.curves import downsample
@@ -12,11 +13,14 @@ from app.domain.landmarks import smooth_losses
 from app.errors import FieldError, Unprocessable, did_you_mean
 from app.jobs.schemas import Metrics
 
-Phase = Literal["range_test", "training"]
+Phase = Literal["range_test", "verifying", "training"]
 Column = list[int | float | None]
+
+HISTORY = ["steps", "epoch", "rewind"]  #: the events that columns are read from
 
 _STEP_COLUMNS: dict[Phase, tuple[str, ...]] = {
     "range_test": ("step", "learning_rate", "loss", "smoothed_loss"),
+    "verifying": ("step", "learning_rate", "momentum", "training_loss"),
     "training": ("step", "learning_rate", "momentum", "training_loss"),
 }
 _EPOCH_COLUMNS = (
@@ -40,7 +44,10 @@ def check_series(series: list[str], phase: Phase) -> None:
 
 
 def collect(events: Iterable[JobEventTable], phase: Phase, *, series: list[str], max_points: int) -> Metrics:
-    """Read the columns of one phase out of the history; the newest attempt wins per step."""
+    """Read the columns of one phase out of the history.
+
+    The newest attempt wins per step, and a rewind of the training takes back what came after its step.
+    """
     events = list(events)
     steps = _step_columns(events, phase)
     epochs = _epoch_columns(events) if phase == "training" else {}
@@ -67,6 +74,8 @@ def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column
         if event.type == "steps" and event.data["phase"] == phase:
             columns = zip(event.data["learning_rate"], event.data["momentum"], event.data["loss"], strict=True)
             rows.update(enumerate(columns, event.data["first_step"]))
+        elif event.type == "rewind" and phase == "training":
+            rows = {step: row for step, row in rows.items() if step < event.data["to_step"]}
     steps = sorted(rows)
     rates, momenta, losses = (
         (list(column) for column in zip(*(rows[step] for step in steps), strict=True)) if steps else ([], [], [])
@@ -76,16 +85,35 @@ def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column
 
 
 def _smoothed(rates: Column, losses: Column) -> Column:
+    """Each sweep on its own: where the rate falls, the next one begins."""
     numbers = [math.nan if loss is None else loss for loss in losses]
-    smooth = smooth_losses([rate or 0.0 for rate in rates], numbers)
+    known = [rate or 0.0 for rate in rates]
+    starts = [0, *(place for place in range(1, len(known)) if known[place] < known[place - 1]), len(known)]
+    sweeps = [slice(first, end) for first, end in pairwise(starts)]
+    smooth = [value for sweep in sweeps for value in smooth_losses(known[sweep], numbers[sweep])]
     return [value if math.isfinite(value) else None for value in smooth]
 
 
 def _epoch_columns(events: list[JobEventTable]) -> dict[str, Column]:
-    newest = {event.data["epoch"]: event.data for event in events if event.type == "epoch"}
-    epochs = sorted(newest)
-    columns: dict[str, Column] = {name: [newest[epoch].get(name) for epoch in epochs] for name in _EPOCH_COLUMNS}
-    return {"epoch": [*epochs]} | columns
+    newest = _newest_epochs(events)
+    epochs: Column = [*sorted(newest)]
+    rows = [newest[epoch] for epoch in sorted(newest)]
+    return {"epoch": epochs} | {name: [row.get(name) for row in rows] for name in _EPOCH_COLUMNS}
+
+
+def _newest_epochs(events: list[JobEventTable]) -> dict[int, dict[str, Any]]:
+    """Each epoch's last scores; an epoch ends at the step that the history had reached by then."""
+    reached, ended = 0, dict[int, int]()
+    newest: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event.type:
+            case "steps" if event.data["phase"] == "training":
+                reached = event.data["first_step"] + len(event.data["loss"])
+            case "epoch":
+                newest[event.data["epoch"]], ended[event.data["epoch"]] = event.data, reached
+            case "rewind":
+                newest = {epoch: data for epoch, data in newest.items() if ended[epoch] <= event.data["to_step"]}
+    return newest
 
 
 def _whole(columns: dict[str, Column], index: str) -> dict[str, Column]:

@@ -180,7 +180,7 @@ class ArtifactPage(Out):
 class Metrics(Out):
     """Columns of numbers, aligned; a number that is not finite is null."""
 
-    phase: Literal["range_test", "training"]
+    phase: Literal["range_test", "verifying", "training"]
     steps: dict[str, list[int | float | None]]
     epochs: dict[str, list[int | float | None]]
     points: int

@@ -40,7 +40,9 @@ class Service:
 
     def processes(self) -> dict[int, str]:
         """The command lines of everything it started, by process id, the deepest too."""
-        table = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], check=True, capture_output=True, text=True).stdout
+        table = subprocess.run(
+            ["ps", "-ww", "-eo", "pid=,ppid=,args="], check=True, capture_output=True, text=True
+        ).stdout
         rows = [line.split(None, 2) for line in table.splitlines()]
         mine = {self.process.pid}
         for pid, parent, _ in rows * 3:  # a child may stand before its parent

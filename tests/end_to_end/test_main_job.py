@@ -108,7 +108,7 @@ class TestMainJob:
         assert "lr_diverged" in http.get(f"/v1/jobs/{id}/logs").text
 
     def test_cancel_stops_within_a_batch(self, http):
-        id = submit(http, LONG | {"epochs": 10_000})
+        id = submit(http, LONG | {"epochs": 10_000, "compile": "off"})
         wait_for_event(http, id, "steps")
         began = time.monotonic()
         assert http.post(f"/v1/jobs/{id}/cancel").json()["state"] == "cancelling"
@@ -191,7 +191,7 @@ class TestServe:
     def test_leaves_no_process_behind(self, tmp_path, started, end):
         service = started(tmp_path)
         with httpx.Client(base_url=service.url) as http:
-            wait_for_event(http, submit(http, LONG | {"epochs": 10_000}), "steps")
+            wait_for_event(http, submit(http, LONG | {"epochs": 10_000, "compile": "off"}), "steps")
         mine = service.processes()
         assert len(mine) >= 4  # api, keeper, worker, its forkserver and training
         assert service.stop(with_signal=end) == 0

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from app.domain.landmarks import Landmarks
+from app.domain.repeats import Curve
 from app.domain.schedules import sweep_rates
 from app.domain.suggestion import suggest_learning_rate
-from worker.plots import EpochCurve, RangeCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test
+from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test
 from worker.plots.range_test import draw_range_test
 from worker.plots.training import draw_loss
 
@@ -24,12 +25,12 @@ def curve():
     decades = np.log10(RATES)
     losses = 2.3 - 2 / (1 + np.exp(-3 * (decades + 3))) + np.exp(np.minimum(9 * (decades + 0.5), 60))
     losses[-4:] = np.nan
-    return RangeCurve(RATES, losses.tolist())
+    return Curve(RATES, losses.tolist(), "end", False)
 
 
 @pytest.fixture
 def suggestion(curve):
-    return suggest_learning_rate(curve.learning_rates, curve.losses, stopped="non_finite")
+    return suggest_learning_rate(curve.rates, curve.losses, stopped="non_finite")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def assert_pictures():
 class TestRangeTest:
     def test_writes_png_and_svg(self, curve, suggestion, tmp_path, assert_pictures):
         stem = tmp_path / "range_test.1"
-        assert_pictures(plot_range_test(curve, suggestion, path_stem=stem, title="LeNet on MNIST"), stem)
+        assert_pictures(plot_range_test([curve], suggestion, path_stem=stem, title="LeNet on MNIST"), stem)
 
     @pytest.mark.parametrize(
         "landmarks",
@@ -63,7 +64,7 @@ class TestRangeTest:
     )
     def test_labels_everything_without_overlaps(self, curve, suggestion, landmarks):
         landmarks = landmarks or suggestion.landmarks
-        canvas = draw_range_test(curve, suggestion.model_copy(update={"landmarks": landmarks}), title="t")
+        canvas = draw_range_test([curve], suggestion.model_copy(update={"landmarks": landmarks}), title="t")
         labels = [text for text in canvas.figure.texts if "\n" in text.get_text()]
         names = {label.get_text().split("\n")[0] for label in labels}
         wanted = {name for name, rate in landmarks if rate is not None} | {"max_lr"}
@@ -74,7 +75,7 @@ class TestRangeTest:
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
     def test_every_text_lies_inside_the_picture(self, curve, suggestion):
-        canvas = draw_range_test(curve, suggestion, title="A title that goes on and on " * 9)
+        canvas = draw_range_test([curve], suggestion, title="A title that goes on and on " * 9)
         canvas.figure.draw_without_rendering()
         page = canvas.figure.bbox
         for text in [*canvas.figure.texts, canvas.axes.xaxis.label, canvas.axes.yaxis.label]:
@@ -85,7 +86,7 @@ class TestRangeTest:
             assert box.y1 <= page.y1
 
     def test_an_explosion_does_not_flatten_the_curve(self, curve, suggestion):
-        canvas = draw_range_test(curve, suggestion, title="t")
+        canvas = draw_range_test([curve], suggestion, title="t")
         assert canvas.axes.get_ylim()[1] < 6  # twice the initial 2.3, and a margin
         above = sum(loss > canvas.axes.get_ylim()[1] for loss in curve.losses)
         note = canvas.figure.texts[-1].get_text()
@@ -96,7 +97,7 @@ class TestRangeTest:
         flat = [2.3] * 100
         suggestion = suggest_learning_rate(RATES, flat)
         assert_pictures(
-            plot_range_test(RangeCurve(RATES, flat), suggestion, path_stem=tmp_path / "flat", title="flat"),
+            plot_range_test([Curve(RATES, flat, "end", False)], suggestion, path_stem=tmp_path / "flat", title="flat"),
             tmp_path / "flat",
         )
 

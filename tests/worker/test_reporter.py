@@ -3,7 +3,6 @@
 import math
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -13,9 +12,19 @@ from app.db.tables import ArtifactTable
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claims, LeaseLost
 from app.jobs.repository import JobRepository
-from worker.engine.events import CheckpointSaved, EpochDone, Logged, PhaseStarted, Progress, Resized, StepsDone, Warned
+from worker.engine.events import (
+    CheckpointSaved,
+    EpochDone,
+    Logged,
+    PhaseStarted,
+    Progress,
+    Resized,
+    Rewound,
+    StepsDone,
+    Warned,
+)
 from worker.messages import FileMade, Happened, Settled
-from worker.reporter import Reporter, plain
+from worker.reporter import Reporter
 
 
 @pytest.fixture
@@ -108,6 +117,14 @@ class TestEvents:
         job, events = read(lease.job_id)
         assert (job.progress["steps"], job.progress["fraction"]) == (25, 0.8)
         assert "resized" not in [event.type for event in events]
+
+    def test_a_rewind_forgets_what_was_saved_before_it(self, told, read, lease, settings):
+        folder = settings.data_dir.absolute() / "checkpoints" / "job_1"
+        saved = [CheckpointSaved(step=step, best=True, path=folder / f"{step}.pt", sha256="a" * 64) for step in (9, 4)]
+        assert told(saved[0], Rewound(0, "Diverged."))[-1] == ("rewind", {"to_step": 0, "reason": "Diverged."})
+        assert read(lease.job_id)[0].checkpoint is None
+        told(saved[1])
+        assert read(lease.job_id)[0].checkpoint["step"] == 4
 
     def test_a_commit_is_a_heartbeat_and_brings_requests(self, reporter, database, read, lease):
         assert reporter.commit() is JobState.RUNNING
@@ -278,22 +295,3 @@ class TestCommit:
         job, events = read(lease.job_id)
         assert job.state == "succeeded"
         assert [event.type for event in events[-2:]] == ["log", "state"]
-
-
-class TestPlain:
-    @pytest.mark.parametrize(
-        ("value", "expected"),
-        [
-            (math.nan, None),
-            (-math.inf, None),
-            (1.5, 1.5),
-            (3, 3),
-            (True, True),
-            (None, None),
-            ("x", "x"),
-            (Path("/a/b"), "/a/b"),
-            ({"a": [1.0, math.inf, (math.nan, "y")]}, {"a": [1.0, None, [None, "y"]]}),
-        ],
-    )
-    def test_values(self, value, expected):
-        assert plain(value) == expected

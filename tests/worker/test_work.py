@@ -70,8 +70,8 @@ class TestWarnings:
 
     def test_a_range_that_grew_is_told_once(self, swept, monkeypatch):
         whole = range_test.sweep
-        grown = lambda *arguments: replace(whole(*arguments), extended=True)  # noqa: E731
-        monkeypatch.setattr("worker.work.sweep", grown)
+        grown = lambda *arguments: [replace(one, extended=True) for one in whole(*arguments)]  # noqa: E731
+        monkeypatch.setattr("worker.search.sweep", grown)
         result, warnings = swept(start_lr=1e-9, end_lr=1e-8)
         assert [warning.code for warning in warnings].count("range_extended") == 1
         assert "range_extended" in result["warnings"]

@@ -1,6 +1,14 @@
 """Pictures of what happened, each made once and written as PNG and as SVG."""
 
-from worker.plots.range_test import RangeCurve, plot_range_test
+from worker.plots.range_test import plot_range_test
 from worker.plots.training import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss
+from worker.plots.verification import plot_verification
 
-__all__ = ["EpochCurve", "RangeCurve", "plot_accuracy", "plot_learning_rate", "plot_loss", "plot_range_test"]
+__all__ = [
+    "EpochCurve",
+    "plot_accuracy",
+    "plot_learning_rate",
+    "plot_loss",
+    "plot_range_test",
+    "plot_verification",
+]

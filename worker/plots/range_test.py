@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import ConnectionPatch
 from matplotlib.text import Text
 
+from app.domain.repeats import Curve, mean_curve
 from app.domain.suggestion import Suggestion
 from worker.plots.canvas import (
     BLACK,
@@ -38,14 +39,6 @@ MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class RangeCurve:
-    """The learning rate of each step and its raw loss, finite or not."""
-
-    learning_rates: Sequence[float]
-    losses: Sequence[float]
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """A learning rate to point at."""
 
@@ -56,20 +49,26 @@ class Mark:
     width: float = 1.2
 
 
-def plot_range_test(curve: RangeCurve, suggestion: Suggestion, *, path_stem: Path, title: str) -> list[Path]:
+def plot_range_test(curves: Sequence[Curve], suggestion: Suggestion, *, path_stem: Path, title: str) -> list[Path]:
     """Write the picture of a range test; returns the files written."""
-    return draw_range_test(curve, suggestion, title=title).save(path_stem)
+    return draw_range_test(curves, suggestion, title=title).save(path_stem)
 
 
-def draw_range_test(curve: RangeCurve, suggestion: Suggestion, *, title: str) -> Canvas:
-    """Raw and smooth loss over a logarithmic learning rate, with the landmarks and the pick."""
+def draw_range_test(curves: Sequence[Curve], suggestion: Suggestion, *, title: str) -> Canvas:
+    """Raw and smooth loss over a logarithmic learning rate, with the landmarks and the pick.
+
+    Of several sweeps the mean is smoothed, and each of them lies behind it.
+    """
+    curve = mean_curve(curves)
     canvas = open_canvas(title, x="learning rate", y="training loss", head=LABELS_HEIGHT)
-    rates, losses = np.asarray(curve.learning_rates), np.asarray(curve.losses, dtype=np.float64)
+    rates, losses = np.asarray(curve.rates), np.asarray(curve.losses, dtype=np.float64)
     smooth = np.array(suggestion.smoothed)
     marks = _marks(suggestion)
     axes = canvas.axes
     axes.set_xscale("log")
-    axes.plot(rates, losses, color=GREY, linewidth=0.8, marker=".", markersize=4, label="loss of each step")
+    for number, one in enumerate(curves):
+        label = "loss of each step" if number == 0 else None
+        axes.plot(one.rates, one.losses, color=GREY, linewidth=0.8, marker=".", markersize=4, label=label)
     axes.plot(rates, smooth, color=BLUE, linewidth=2.2, label="smooth (LOESS)")
     shown = [rates[0], rates[-1], *(mark.rate for mark in marks)]
     axes.set_xlim(min(shown) / 1.5, max(shown) * 1.5)

@@ -64,6 +64,22 @@ class TestTraining:
         assert body["steps"]["training_loss"] == [3.0, 4.0, 5.0]
         assert (body["epochs"]["epoch"], body["epochs"]["validation_accuracy"]) == ([1], [0.2])
 
+    def test_a_rewind_takes_back_what_came_after(self, metrics):
+        before = [steps(0, [5.0, 5.0]), epoch(1, 0.1), steps(2, [6.0, 7.0]), epoch(2, 0.2)]
+        body = metrics(*before, ("rewind", {"to_step": 2, "reason": "It diverged."}), steps(2, [4.0]))
+        assert body["steps"]["training_loss"] == [5.0, 5.0, 4.0]
+        assert body["epochs"]["epoch"] == [1]
+
+    def test_a_rewind_to_the_beginning_leaves_nothing(self, metrics):
+        body = metrics(steps(0, [5.0]), epoch(1, 0.1), ("rewind", {"to_step": 0, "reason": "It diverged."}))
+        assert (body["steps"]["step"], body["epochs"]["epoch"], body["total_steps"]) == ([], [], 0)
+
+    def test_a_rewind_spares_the_sweep(self, metrics):
+        sweep = steps(0, [5.0, 4.0], phase="range_test")
+        sweep[1]["learning_rate"] = [0.1, 0.2]
+        rewind = ("rewind", {"to_step": 0, "reason": "It diverged."})
+        assert metrics(sweep, rewind, query="?phase=range_test")["total_steps"] == 2
+
     def test_not_finite_is_null(self, metrics):
         assert metrics(steps(0, [1.0, None, 2.0]))["steps"]["training_loss"] == [1.0, None, 2.0]
 

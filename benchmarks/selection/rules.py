@@ -1,0 +1,105 @@
+"""Rules to score: each makes a pick from what was measured for one task and seed, and says what it cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.domain.smoothing import loess
+from app.domain.suggestion import Suggestion, suggest_learning_rate
+from app.domain.verification import MARGINS, Budget, Margins, Trial, next_rate, verified_rate
+from benchmarks.selection.grid import total_steps
+from benchmarks.selection.measuring import measure_hits, measure_sweep, measure_trial
+from benchmarks.selection.records import Records
+from benchmarks.selection.tasks import Task
+
+SWEEP_STEPS = 100
+LANDMARKS = ("steepest", "valley", "minimum_over_ten", "minimum", "edge")
+PEERS = ("fastai minimum", "fastai steep", "fastai valley", "fastai slide", "torch-lr-finder", "lightning")
+AUTO_START = {"sgd": 1e-4, "adam": 1e-5, "adamw": 1e-5}
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A largest learning rate, and the optimizer steps spent on finding it."""
+
+    lr: float
+    steps: int
+
+
+Rule = Callable[[Task, Records, int], Pick | None]
+
+
+def reading(task: Task, records: Records, seed: int, *, steps: int = SWEEP_STEPS) -> Suggestion:
+    """Our own reading of our own sweep."""
+    record = records.get("sweep", steps=steps, seed=seed)
+    assert record is not None
+    return _read(task, record)
+
+
+def _read(task: Task, record: dict[str, Any]) -> Suggestion:
+    losses = [np.nan if loss is None else loss for loss in record["losses"]]
+    return suggest_learning_rate(
+        record["rates"], losses, optimizer=task.optimizer, stopped=record["stopped"], extended=record["extended"]
+    )
+
+
+def landmark(name: str) -> Rule:
+    """One of our landmarks, taken as it is."""
+
+    def pick(task: Task, records: Records, seed: int) -> Pick | None:
+        found = getattr(reading(task, records, seed).landmarks, name)
+        return None if found is None else Pick(found, SWEEP_STEPS)
+
+    return pick
+
+
+def margin(task: Task, records: Records, seed: int) -> Pick | None:
+    """The careful rule for short trainings."""
+    return Pick(reading(task, records, seed).max_lr, SWEEP_STEPS)
+
+
+def peer(name: str) -> Rule:
+    """What another package suggested; one that makes no suggestion leaves its user with nothing."""
+
+    def pick(task: Task, records: Records, seed: int) -> Pick | None:  # noqa: ARG001
+        record = records.get("peer", seed=seed)
+        found = record["picks"].get(name) if record else None
+        return None if found is None else Pick(found, SWEEP_STEPS)
+
+    return pick
+
+
+def highest_accuracy(task: Task, records: Records, seed: int) -> Pick | None:
+    """The rate of the sweep's step with the most right answers, smoothed as the loss is."""
+    record = measure_hits(records, task, steps=SWEEP_STEPS, seed=seed)
+    smooth = loess(np.log(record["rates"]), np.array(record["hits"], dtype=np.float64), share=0.1)
+    return Pick(float(record["rates"][int(smooth.argmax())]), SWEEP_STEPS)
+
+
+def fixed(task: Task, records: Records, seed: int) -> Pick | None:  # noqa: ARG001
+    """What many examples start with."""
+    return Pick(0.1 if task.optimizer == "sgd" else 1e-3, 0)
+
+
+def verified(margins: Margins = MARGINS) -> Rule:
+    """Our own: a short sweep, then short cycles around its minimum, as the service does it."""
+
+    def pick(task: Task, records: Records, seed: int) -> Pick | None:
+        total = total_steps(task)
+        budget = Budget.of(total)
+        assert budget is not None
+        sweep = measure_sweep(records, task, steps=budget.sweep_steps, seed=seed, start=AUTO_START[task.optimizer])
+        spent, start, trials = len(sweep["rates"]), start_of(_read(task, sweep)), list[Trial]()
+        while spent + budget.trial_steps <= budget.total and (rate := next_rate(trials, start=start)) is not None:
+            trials.append(measure_trial(records, task, lr=rate, steps=budget.trial_steps, seed=seed))
+            spent += trials[-1].steps
+        return Pick(verified_rate(trials, margins), spent)
+
+    return pick
+
+
+def start_of(found: Suggestion) -> float:
+    """Where the trials begin."""
+    return found.landmarks.minimum or found.max_lr

@@ -1,0 +1,196 @@
+"""A picked learning rate that diverges: the training begins again at a third of it, at most twice."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain.specs import Augmentation
+from app.domain.suggestion import suggest_learning_rate
+from worker.datasets.source import DatasetSource
+from worker.engine.errors import LrDiverged
+from worker.engine.events import CheckpointSaved, EpochDone, Rewound, StepsDone, Warned
+from worker.max_lr import MaxLr
+from worker.messages import Assignment, Places, Settled
+from worker.work import run
+
+SPEC = {
+    "kind": "training", "dataset": "digits", "architecture": {"name": "mlp", "width": 8}, "epochs": 2,
+    "precision": "fp32", "compile": "off", "batch_size": 256, "augmentation": "none",
+    "schedule": {"policy": "constant"},
+}  # fmt: skip
+
+
+class KilledError(Exception):
+    """What a kill -9 is to the process."""
+
+
+class RememberingLine:
+    """Notes what is said; with `fragile` the process ends after the first checkpoint behind a rewind."""
+
+    def __init__(self, *, fragile=False):
+        self.events, self.settled, self.fragile = [], {}, fragile
+
+    def emit(self, event):
+        self.events.append(event)
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def rates(self):
+        """The peak of every run's steps."""
+        runs = [[]]
+        for event in self.events:
+            if isinstance(event, Rewound):
+                runs.append([])
+            elif isinstance(event, StepsDone) and event.phase == "training":
+                runs[-1] += event.learning_rate
+        return [max(rates) for rates in runs]
+
+    def stop_requested(self):
+        kinds = [type(event) for event in self.events]
+        if self.fragile and Rewound in kinds and CheckpointSaved in kinds[kinds.index(Rewound) :]:
+            raise KilledError
+
+    def send(self, message):
+        if isinstance(message, Settled):
+            self.settled[message.name] = {"value": message.value, "origin": message.origin, "reason": message.reason}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pictures():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.outputs.Outputs.draw_training", lambda *_, **__: None)  # they have their own tests
+        yield
+
+
+def assign(folder, max_lr, *, restarts=0, **changes):
+    """A training whose range test is over."""
+    names = ("attempt", "checkpoints", "cache", "weights")
+    for name in names:
+        (folder / name).mkdir(exist_ok=True)
+    resolved = {
+        "max_lr": {"value": max_lr, "origin": "range_test", "reason": "The loss fell."},
+        "search_steps": {"value": 100, "origin": "range_test", "reason": ""},
+        "restarts": {"value": restarts, "origin": "divergence", "reason": ""},
+    }
+    return Assignment(
+        job_id="job_x",
+        title="Test",
+        spec=SPEC | changes,
+        dataset=DatasetSource("built_in", "digits", folder, version=None),
+        dataset_id="ds_x",
+        default_image_size=8,
+        default_validation=0.2,
+        default_augmentation=Augmentation(crop=1),
+        device="cpu",
+        places=Places(*(folder / name for name in names)),
+        checkpoint_seconds=0,
+        resolved=resolved,
+    )
+
+
+# Rates that the network does not survive: no third of the one, and a third or a ninth of the other.
+HOPELESS, HIGH = 1e6, 45.0
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A training that was lowered until it held: what was said, its result, the checkpoints left at each rewind."""
+    there, left = assign(tmp_path_factory.mktemp("held"), HIGH), []
+
+    class Looking(RememberingLine):
+        def emit(self, event):
+            if isinstance(event, Rewound):
+                left.append(list(there.places.checkpoints.iterdir()))
+            super().emit(event)
+
+    (there.places.checkpoints / f"checkpoint-{5:09d}-{'a' * 16}.pt").write_bytes(b"diverged")
+    line = Looking()
+    return line, run(there, line).result, left
+
+
+class TestLowering:
+    def test_until_it_holds(self, held):
+        line, result, _ = held
+        assert len(line.of(Rewound)) in (1, 2)
+        assert line.rates == pytest.approx([HIGH / 3**lowered for lowered in range(len(line.rates))])
+        assert line.settled["max_lr"]["value"] == line.rates[-1]
+        assert line.settled["max_lr"]["origin"] == "range_test"
+        assert line.settled["restarts"]["value"] == len(line.of(Rewound))
+        assert result["epochs_run"] == 2
+
+    def test_says_why_and_what_it_cost(self, held):
+        line, result, _ = held
+        first, last = line.of(Rewound)[0], line.of(Rewound)[-1]
+        assert first.to_step == 0
+        assert first.reason.startswith("Training at 45 diverged, so it began again at 15, a third of it. Between steps")
+        assert first.reason.endswith("The loss fell.")
+        assert line.settled["max_lr"]["reason"] == last.reason
+        before = line.events[: line.events.index(last)]
+        wasted = sum(len(event.loss) for event in before if isinstance(event, StepsDone))
+        assert result["search_steps"] == line.settled["search_steps"]["value"] == 100 + wasted
+
+    @pytest.mark.parametrize(("restarts", "runs"), [(0, 3), (2, 1)])
+    def test_at_most_twice_over_all_attempts(self, tmp_path, restarts, runs):
+        line = RememberingLine()
+        with pytest.raises(LrDiverged, match="max_lr was lowered 2 times") as caught:
+            run(assign(tmp_path, HOPELESS, restarts=restarts), line)
+        assert len(line.rates) == runs
+        assert f"a number below {line.rates[-1]:.2g}, and look for NaN" in caught.value.hint
+
+    def test_never_a_number_of_the_users(self, tmp_path):
+        line = RememberingLine()
+        with pytest.raises(LrDiverged) as caught:
+            run(assign(tmp_path, HIGH, schedule={"policy": "constant", "max_lr": HOPELESS}), line)
+        assert not line.of(Rewound)
+        assert caught.value.hint == LrDiverged.hint
+
+
+class TestCheckpoints:
+    def test_those_of_the_diverged_training_are_gone(self, held):
+        line, _, left = held
+        assert left == [[]] * len(line.of(Rewound))
+
+    def test_a_worker_killed_later_goes_on_at_the_lowered_rate(self, tmp_path, held):
+        whole, first, second = held[0], RememberingLine(fragile=True), RememberingLine()
+        there = assign(tmp_path, HIGH)
+        with pytest.raises(KilledError):
+            run(there, first)
+        saved = first.of(CheckpointSaved)[-1]
+        run(replace(there, resolved=there.resolved | first.settled, resume=saved.path), second)
+        assert second.rates == [whole.rates[-1]]
+        assert second.of(EpochDone)[-1].validation_loss == whole.of(EpochDone)[-1].validation_loss
+
+
+class TestPick:
+    @pytest.fixture
+    def open_choice(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("worker.outputs.Outputs.draw_range_test", lambda *_, **__: None)
+        schedule = {"policy": "constant", "pick": "minimum_over_ten"}
+        return replace(assign(tmp_path, 0.0, schedule=schedule, epochs=1), resolved={})
+
+    def test_a_landmark_of_the_users_choice(self, open_choice):
+        run(open_choice, line := RememberingLine())
+        assert "is the landmark minimum_over_ten, as the spec asks" in line.settled["max_lr"]["reason"]
+        assert line.rates == [line.settled["max_lr"]["value"]]
+
+    def test_one_that_is_not_there_is_a_warning(self, open_choice, monkeypatch):
+        flat = suggest_learning_rate([1e-5 * 1.1**step for step in range(100)], [2.3] * 100)
+        monkeypatch.setattr("worker.search.read_curves", lambda *_, **__: flat)
+        run(open_choice, line := RememberingLine())
+        [warning] = [event for event in line.of(Warned) if event.code == "landmark_missing"]
+        assert line.settled["max_lr"]["reason"] == f"{warning.detail} {flat.reason}"
+        assert line.settled["max_lr"]["value"] == flat.max_lr
+
+
+class TestMaxLr:
+    def test_nothing_is_known_before_the_search_is_over(self):
+        assert MaxLr.of_resolved({"search_steps": {"value": 100}}) is None
+
+    def test_is_said_last(self):
+        said = []
+        MaxLr(0.5, "Why.", search_steps=7, restarts=1).settle(said.append)
+        assert [(message.name, message.value) for message in said] == [
+            ("search_steps", 7), ("restarts", 1), ("max_lr", 0.5),
+        ]  # fmt: skip

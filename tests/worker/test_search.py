@@ -1,0 +1,101 @@
+"""How a training finds its max_lr: verified where it has the steps, read off where it has not."""
+
+import pytest
+
+from app.domain.specs import Augmentation
+from app.domain.verification import MARGINS
+from worker.datasets.source import DatasetSource
+from worker.engine.events import PhaseStarted, StepsDone, Warned
+from worker.messages import Assignment, FileMade, Happened, Places, Settled
+from worker.work import run
+
+SPEC = {
+    "kind": "training", "dataset": "digits", "architecture": {"name": "mlp", "width": 16}, "precision": "fp32",
+    "batch_size": 64, "augmentation": "none",
+}  # fmt: skip
+
+
+class Remembering:
+    """A line that keeps what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def emit(self, event):
+        self.heard.append(event)
+
+    def stop_requested(self):
+        return None
+
+    def send(self, message):
+        self.heard.append(message.event if isinstance(message, Happened) else message)
+
+    def of(self, kind):
+        return [one for one in self.heard if isinstance(one, kind)]
+
+    @property
+    def settled(self):
+        return {one.name: one for one in self.of(Settled)}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Run a training of the digits; its result and all it said."""
+
+    def work(**changes):
+        places = [tmp_path / name for name in ("attempt", "checkpoints", "cache", "weights")]
+        for place in places:
+            place.mkdir()
+        assignment = Assignment(
+            job_id="job_x",
+            title="Test",
+            spec=SPEC | changes,
+            dataset=DatasetSource("built_in", "digits", tmp_path, version=None),
+            dataset_id="ds_x",
+            default_image_size=8,
+            default_validation=0.2,
+            default_augmentation=Augmentation(crop=1),
+            device="cpu",
+            places=Places(*places),
+            checkpoint_seconds=60,
+        )
+        line = Remembering()
+        return run(assignment, line).result, line
+
+    return work
+
+
+class TestVerified:
+    @pytest.fixture
+    def done(self, trained):
+        return trained(epochs=20)  # 22 steps each
+
+    def test_rate_comes_from_short_cycles_within_the_budget(self, done):
+        result, line = done
+        trials = line.settled["trials"].value
+        swept = sum(len(event.loss) for event in line.of(StepsDone) if event.phase == "range_test")
+        assert result["search_steps"] == swept + sum(trial["steps"] for trial in trials) <= 0.3 * 440
+        assert len(trials) >= 3
+        best = min(trials, key=lambda trial: trial["loss"])["max_lr"]
+        assert best / 2 <= line.settled["max_lr"].value * MARGINS.best <= 2 * best
+        assert result["best"]["validation_accuracy"] > 0.9
+
+    def test_explains_itself(self, done):
+        _, line = done
+        assert "Short complete cycles ended with these losses" in line.settled["max_lr"].reason
+        phases = [event.phase for event in line.of(PhaseStarted)]
+        assert phases == ["preparing", "range_test", "verifying", "training", "exporting"]
+        assert "verification.png" in {file.name for file in line.of(FileMade)}
+
+
+class TestReadOff:
+    def test_short_training_says_that_it_is_not_sure(self, trained):
+        result, line = trained(epochs=3)
+        assert [warning.code for warning in line.of(Warned)].count("low_confidence") == 1
+        assert "fewer than 400 optimizer steps" in line.settled["max_lr"].reason
+        assert result["search_steps"] <= 115  # a sweep of 100, and a decade more
+
+    def test_margin_asks_for_no_verification(self, trained):
+        _, line = trained(epochs=20, schedule={"pick": "margin"})
+        assert "verifying" not in [event.phase for event in line.of(PhaseStarted)]
+        assert "fewer than" not in line.settled["max_lr"].reason

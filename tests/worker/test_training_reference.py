@@ -1,0 +1,141 @@
+"""The page on training options says what specs, history and errors say."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from app.artifacts.store import ArtifactStore
+from app.domain.presets import PRESETS
+from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs.layers import LAYER_TYPES, CustomArchitecture
+from app.domain.suggestion import WarningCode
+from worker import training_reference
+from worker.engine.events import CheckpointSaved, EpochDone, Logged, PhaseStarted, Rewound, StepsDone, Warned
+from worker.messages import FileMade, Happened
+from worker.reference_words import EVENTS, MEANINGS
+from worker.reporter import Reporter
+
+PAGE = training_reference.PATH.read_text("utf-8")
+WORKER = Path(training_reference.__file__).parent
+TREES = [ast.parse(path.read_text("utf-8")) for path in WORKER.rglob("*.py")]
+NODES = [node for tree in TREES for node in ast.walk(tree)]
+
+
+def section(heading):
+    """What stands below a heading, down to the next one."""
+    return re.split(r"^#+ ", PAGE.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_cells(heading):
+    return set(re.findall(r"^\| `(\w+)` \|", section(heading), re.MULTILINE))
+
+
+class TestPage:
+    def test_is_the_generators(self):
+        assert training_reference.render() == PAGE
+
+    def test_its_example_is_a_spec(self):
+        example = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
+        assert parse_spec(example).architecture.options == {"width": 16}
+
+    def test_its_links_lead_to_headings(self):
+        headings = {title.strip("`") for title in re.findall(r"^### (.+)$", PAGE, re.MULTILINE)}
+        assert set(re.findall(r"\]\(#(\w+)\)", PAGE)) == headings
+
+
+class TestFields:
+    @pytest.mark.parametrize("spec", [RangeTestSpec, TrainingSpec])
+    def test_every_field_of_a_spec_stands_there(self, spec):
+        (kind,) = get_args(spec.model_fields["kind"].annotation)
+        listed = first_cells("## Fields of both kinds") | first_cells(f'## `"kind": "{kind}"`')
+        assert listed == set(spec.model_fields) - {"kind"}
+
+    @pytest.mark.parametrize(("part", "models"), training_reference.PARTS.items())
+    def test_every_field_of_a_part_stands_there(self, part, models):
+        fields = {name for model in models for name in model.model_fields}
+        markers = {"name", "policy"} if len(models) > 1 else set()
+        assert first_cells(f"### `{part}`") == fields - markers
+
+    def test_every_part_is_one_of_them(self):
+        parts = {model.__name__ for models in training_reference.PARTS.values() for model in models}
+        elsewhere = {model.__name__ for model in (*LAYER_TYPES, CustomArchitecture)}  # on the page of architectures
+        assert set(TrainingSpec.model_json_schema()["$defs"]) == parts | elsewhere
+
+    def test_no_meaning_is_left_of_a_field_that_has_gone_or_speaks_for_itself(self):
+        models = {"job": (TrainingSpec, RangeTestSpec), **training_reference.PARTS}
+        silent = {(part, name) for part, ones in models.items() for model in ones for name in without_words(model)}
+        assert set(MEANINGS) <= silent
+
+    @pytest.mark.parametrize(
+        ("row", "because"),
+        [
+            ("| `epochs` | whole number from 1 to 10,000 | `10` |", "ge=1, le=10_000"),
+            ("| `ema` | number above 0 and below 1 | none |", "gt=0, lt=1"),
+            ('| `max_lr` | `"auto"` or number above 0 to 1e9 | `"auto"` |', "gt=0, le=1e9"),
+            ("| `weight_decay` | number from 0 to 1e9 | sgd: `0.0005`, adam: `0.0`, adamw: `0.01` |", "ge=0, le=1e9"),
+            ("| `milestones` | list of 1 to 20: number above 0 and below 1 | `[0.5, 0.75]` | `step` only.", "a list"),
+        ],
+    )
+    def test_bounds_are_the_validators(self, row, because):
+        assert row in PAGE, because
+
+
+def without_words(model):
+    """The fields of an object that have no description."""
+    properties = model.model_json_schema()["properties"]
+    return [name for name, found in properties.items() if "description" not in found]
+
+
+class TestPresets:
+    def test_every_field_stands_there_with_its_value(self):
+        table = section("## Presets")
+        values = [f"`{json.dumps(value)}`" for preset in PRESETS.values() for value in preset.values()]
+        assert [value for value in values if value not in table] == []
+
+
+class TestEvents:
+    def test_the_fields_are_those_of_the_history(self, database, settings, claimed, read, tmp_path):
+        lease = claimed()
+        reporter = Reporter(database=database, store=ArtifactStore(settings.storage), settings=settings, lease=lease)
+        picture = tmp_path / "loss.png"
+        picture.write_bytes(b"a picture")
+        checkpoint = settings.data_dir.absolute() / "checkpoint"
+        for event in (
+            PhaseStarted("training", steps=10, epochs=1),
+            StepsDone("training", 0, [0.1], [0.9], [2.0]),
+            EpochDone(1, 1.0, 0.5, 1.1, 0.4, 2.0, 300.0),
+            CheckpointSaved(10, best=True, path=checkpoint, sha256="0" * 64),
+            Rewound(0, "It diverged."),
+            Warned("no_descent", "It never fell."),
+            Logged("info", "hello"),
+        ):
+            reporter.take(Happened(event))
+        reporter.take(FileMade(picture.name, picture, 9, "0" * 64, "image/png"))
+        reporter.commit()
+        written = {row.type: list(row.data) for row in read(lease.job_id)[1]}
+        rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", section("## Events"), re.MULTILINE)
+        listed = {name: [field for field in re.findall(r"`(\w+)`", cell) if field != "error"] for name, cell in rows}
+        assert listed == written
+        assert set(EVENTS) == set(written)
+
+
+class TestCodes:
+    def test_every_warning_stands_there(self):
+        calls = [node for node in NODES if isinstance(node, ast.Call) and ast.unparse(node.func) == "Warned"]
+        literal = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+        assert first_cells("## Warnings") == literal | set(get_args(WarningCode))
+
+    def test_every_error_stands_there(self):
+        assigned = [
+            line.value.value
+            for node in NODES
+            if isinstance(node, ast.ClassDef)
+            for line in node.body
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code"
+        ]
+        assert first_cells("## Errors") == set(assigned)
+        assert "lr_diverged" in assigned

@@ -1,0 +1,107 @@
+"""The search for max_lr within a training: a range test, and short cycles around it where there are steps for them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.domain.picks import pick_from
+from app.domain.repeats import Curve, suggest_from
+from app.domain.specs import RangeTestSpec, TrainingSpec
+from app.domain.suggestion import Suggestion
+from app.domain.verification import FEWEST_STEPS, Budget, Trial, is_bracketed, verified_rate, why
+from worker.engine.errors import LrDiverged
+from worker.engine.events import Control, Warned
+from worker.engine.range_test import sweep
+from worker.engine.verification import run_trials
+from worker.engine.workload import Workload
+from worker.max_lr import MaxLr
+from worker.messages import Message, Settled
+from worker.outputs import Outputs
+
+_TOO_SHORT = (
+    f"A training of fewer than {FEWEST_STEPS} optimizer steps has none to spare for verifying max_lr by short cycles."
+)
+_NOT_BRACKETED = "The steps for short cycles ran out while a larger or smaller rate may still have been better."
+
+
+class Line(Control, Protocol):
+    """Takes events, and messages to the supervisor."""
+
+    def send(self, message: Message) -> None:
+        """Say something that is no event."""
+
+
+def swept_curves(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Curve]:
+    """The sweeps of a range test."""
+    return [
+        Curve(one.learning_rate.tolist(), one.loss.tolist(), one.stopped, one.extended)
+        for one in sweep(workload, spec, control)
+    ]
+
+
+def read_curves(curves: Sequence[Curve], spec: RangeTestSpec, *, hint: str) -> Suggestion:
+    """What they suggest; raises LrDiverged, with what to do about it, where there is nothing to read."""
+    try:
+        return suggest_from(curves, optimizer=spec.optimizer.name)
+    except ValueError as error:
+        raise LrDiverged(f"The range test gives no curve to read: {error}", hint=hint) from error
+
+
+class Search:
+    """One search; its pictures and numbers go where the training's go."""
+
+    _hint = "Look for NaN in the data, or give schedule.max_lr as a number."
+
+    def __init__(self, workload: Workload, spec: TrainingSpec, *, line: Line, outputs: Outputs) -> None:
+        self._workload, self._spec, self._line, self._outputs = workload, spec, line, outputs
+        self._steps = spec.epochs * workload.steps_per_epoch
+
+    def run(self) -> MaxLr:
+        """Sweep, verify where that is asked for and affordable, and settle what was found."""
+        budget = Budget.of(self._steps) if self._spec.schedule.pick == "best" else None
+        found = self._verified(budget) if budget else self._read_off()
+        found.settle(self._line.send)
+        return found
+
+    def _read_off(self) -> MaxLr:
+        """From a whole range test alone."""
+        spec = self._spec.range_test()
+        curves, suggestion = self._sweep(spec)
+        for code in suggestion.warnings:
+            self._line.emit(Warned(code, suggestion.explain_warning(code)))
+        pick = pick_from(suggestion, self._spec.schedule.pick)
+        if pick.warning is not None:
+            self._line.emit(Warned("landmark_missing", pick.warning))
+        reason = pick.reason
+        if self._spec.schedule.pick == "best":
+            self._warn(_TOO_SHORT, unless="low_confidence" in suggestion.warnings)
+            reason = f"{reason} {_TOO_SHORT}"
+        return MaxLr(pick.max_lr, reason, search_steps=sum(len(curve.losses) for curve in curves))
+
+    def _verified(self, budget: Budget) -> MaxLr:
+        """From short cycles around the minimum of a short sweep."""
+        curves, suggestion = self._sweep(self._spec.range_test(steps=budget.sweep_steps))
+        spent = sum(len(curve.losses) for curve in curves)
+        start = suggestion.landmarks.minimum or suggestion.max_lr
+        trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
+        max_lr = verified_rate(trials)
+        self._outputs.draw_verification(trials, max_lr=max_lr)
+        described = [{"max_lr": trial.max_lr, "loss": trial.loss, "steps": trial.steps} for trial in trials]
+        self._line.send(
+            Settled("trials", described, "verification", "Short complete cycles, and the loss at their end.")
+        )
+        self._warn(_NOT_BRACKETED, unless=is_bracketed(trials))
+        return MaxLr(max_lr, why(trials, max_lr), search_steps=spent + _steps(trials))
+
+    def _sweep(self, spec: RangeTestSpec) -> tuple[list[Curve], Suggestion]:
+        curves = swept_curves(self._workload, spec, self._line)
+        suggestion = read_curves(curves, spec, hint=self._hint)
+        self._outputs.draw_range_test(curves, suggestion)
+        return curves, suggestion
+
+    def _warn(self, detail: str, *, unless: bool) -> None:
+        if not unless:
+            self._line.emit(Warned("low_confidence", detail))
+
+
+def _steps(trials: Sequence[Trial]) -> int:
+    return sum(trial.steps for trial in trials)

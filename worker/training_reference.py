@@ -1,0 +1,151 @@
+"""Renders docs/reference/training.md from specs, presets, events and errors: the page says what the service reads.
+
+`python -m worker.training_reference` writes it. It stands here and not in `app` because the errors are the worker's.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar, get_args
+
+from app.domain.presets import PRESETS
+from app.domain.specs import (
+    Adam,
+    AdamW,
+    Architecture,
+    Augmentation,
+    ConstantLr,
+    CosineDecay,
+    DatasetRef,
+    EarlyStopping,
+    Freeze,
+    LinearDecay,
+    OneCycle,
+    Part,
+    Preprocessing,
+    RangeTestSpec,
+    Sgd,
+    StepDecay,
+    TrainingSpec,
+)
+from app.domain.specs.leaf import LeafSpec
+from app.domain.specs.policies import SHAPES
+from app.domain.suggestion import Suggestion, WarningCode
+from worker.datasets import errors as dataset_errors
+from worker.engine import errors, events
+from worker.reference_words import EVENTS, HIDDEN_FIELDS, MEANINGS, PAGE, WARNINGS
+from worker.schema_tables import Words, field_rows, part_rows
+
+PATH = Path(__file__).parents[1] / "docs" / "reference" / "training.md"
+
+PARTS: dict[str, tuple[type[Part], ...]] = {
+    "dataset": (DatasetRef,),
+    "architecture": (Architecture,),
+    "optimizer": (Sgd, Adam, AdamW),
+    "augmentation": (Augmentation,),
+    "preprocessing": (Preprocessing,),
+    "schedule": (OneCycle, ConstantLr, StepDecay, LinearDecay, CosineDecay),
+    "early_stopping": (EarlyStopping,),
+    "freeze": (Freeze,),
+}
+_PLACES = {model.__name__: f"#{part}" for part, models in PARTS.items() for model in models}
+_WORDS = Words(MEANINGS, _PLACES | {"CustomArchitecture": "architectures.md#your-own-custom"})
+
+
+_T = TypeVar("_T")
+
+
+def render() -> str:
+    """The page's text."""
+    tables = {
+        "shared": _fields(RangeTestSpec, list(LeafSpec.model_fields)),
+        "range_test": _fields(RangeTestSpec, _own(RangeTestSpec)),
+        "training": _fields(TrainingSpec, _own(TrainingSpec)),
+        "parts": _parts(),
+        "shapes": _shapes(),
+        "presets": _presets(),
+        "events": _events(),
+        "warnings": _warnings(),
+        "errors": _errors(),
+    }
+    return PAGE.format(**{name: "\n".join(lines) for name, lines in tables.items()})
+
+
+def _fields(spec: type[LeafSpec], names: list[str]) -> Iterator[str]:
+    return field_rows(spec.model_json_schema(), names, part="job", words=_WORDS)
+
+
+def _own(spec: type[LeafSpec]) -> list[str]:
+    """What this kind has beyond the other; `kind` itself stands in the heading."""
+    return [name for name in spec.model_fields if name not in LeafSpec.model_fields and name != "kind"]
+
+
+def _parts() -> Iterator[str]:
+    for number, (part, models) in enumerate(PARTS.items()):
+        yield from ([""] if number else [])
+        yield from (f"### `{part}`", "")
+        yield from part_rows(models, part=part, words=_WORDS)
+
+
+def _shapes() -> Iterator[str]:
+    names = [field.name for field in fields(next(iter(SHAPES.values())))]
+    yield from (f"| shape | {' | '.join(f'`{name}`' for name in names)} |", f"|---{'|---' * len(names)}|")
+    for name, shape in SHAPES.items():
+        yield f"| `{name}` | {' | '.join(_number(getattr(shape, field)) for field in names)} |"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "the optimizer's own"
+    return "∞" if math.isinf(value) else f"{value:g}"
+
+
+def _presets() -> Iterator[str]:
+    yield from (f"| field | {' | '.join(f'`{name}`' for name in PRESETS)} |", f"|---{'|---' * len(PRESETS)}|")
+    for field in dict.fromkeys(field for preset in PRESETS.values() for field in preset):
+        values = (f"`{json.dumps(preset[field])}`" if field in preset else "" for preset in PRESETS.values())
+        yield f"| `{field}` | {' | '.join(values)} |"
+
+
+def _events() -> Iterator[str]:
+    yield from ("| type | fields of `data` | when |", "|---|---|---|")
+    for name, (given, when) in EVENTS.items():
+        yield f"| `{name}` | {given or _public_fields(name)} | {when} |"
+
+
+def _public_fields(name: str) -> str:
+    """Those of the engine's event that the history keeps."""
+    kind = next(kind for kind in _defined_in(events, events.Event) if kind.type == name)
+    return ", ".join(f"`{field.name}`" for field in fields(kind) if (name, field.name) not in HIDDEN_FIELDS)
+
+
+def _warnings() -> Iterator[str]:
+    yield from ("| code | meaning |", "|---|---|")
+    told = {code: Suggestion.explain_warning(code) for code in get_args(WarningCode)}
+    for code, meaning in (told | WARNINGS).items():
+        yield f"| `{code}` | {meaning} |"
+
+
+def _errors() -> Iterator[str]:
+    yield from ("| code | title | what to do |", "|---|---|---|")
+    kinds = [kind for module in (errors, dataset_errors) for kind in _defined_in(module, errors.EngineError)]
+    for kind in kinds:
+        yield f"| `{kind.code}` | {kind.title} | {kind.hint} |"
+
+
+def _defined_in(module: ModuleType, base: type[_T]) -> list[type[_T]]:
+    """The kinds of `base` that a module defines, in order."""
+    kinds = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base))
+    return [kind for kind in kinds if kind is not base]
+
+
+def main() -> None:
+    """Write the page."""
+    PATH.write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
