@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # all targets share one .venv
-.PHONY: help install serve demo test verify check format catalog clean
+.PHONY: help install serve demo test verify check format catalog reference clean
 
 bin := .venv/bin
 service := .venv/.installed-worker
@@ -41,6 +41,9 @@ format: $(development) ## Format the code and apply the safe fixes
 
 catalog: $(development) ## Write app/domain/catalog.json anew from torchvision and our own networks
 	@$(bin)/python -m worker.catalog
+
+reference: $(development) ## Write docs/reference/training.md anew from the specs
+	@$(bin)/python -m worker.training_reference
 
 clean: ## Remove caches, build products and demo-out/; keeps .venv and data/
 	@rm -rf build dist demo-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
