@@ -7,11 +7,21 @@ from app.domain.picks import pick_from
 from app.domain.repeats import Curve, suggest_from
 from app.domain.specs import RangeTestSpec, TrainingSpec
 from app.domain.suggestion import Suggestion
-from app.domain.verification import FEWEST_STEPS, Budget, Trial, is_bracketed, verified_rate, why
+from app.domain.verification import (
+    FEWEST_STEPS,
+    MIDDLE,
+    Budget,
+    Trial,
+    best_of,
+    has_learnt,
+    is_bracketed,
+    verified_rate,
+    why,
+)
 from worker.engine.errors import LrDiverged
 from worker.engine.events import Control, Warned
 from worker.engine.range_test import sweep
-from worker.engine.verification import run_trials
+from worker.engine.verification import loss_of_guessing, run_trials
 from worker.engine.workload import Workload
 from worker.max_lr import MaxLr
 from worker.messages import Message, Settled
@@ -20,7 +30,7 @@ from worker.outputs import Outputs
 _TOO_SHORT = (
     f"A training of fewer than {FEWEST_STEPS} optimizer steps has none to spare for verifying max_lr by short cycles."
 )
-_NOT_BRACKETED = "The steps for short cycles ran out while a larger or smaller rate may still have been better."
+_NOT_SURE = "The steps for short cycles ran out before one had learnt something and had a worse one on either side."
 
 
 class Line(Control, Protocol):
@@ -81,16 +91,17 @@ class Search:
         """From short cycles around the minimum of a short sweep."""
         curves, suggestion = self._sweep(self._spec.range_test(steps=budget.sweep_steps))
         spent = sum(len(curve.losses) for curve in curves)
-        start = suggestion.landmarks.minimum or suggestion.max_lr
+        start = suggestion.landmarks.minimum or MIDDLE[self._spec.optimizer.name]
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
-        max_lr = verified_rate(trials)
+        guess = loss_of_guessing(self._workload)
+        max_lr = verified_rate(trials, guess=guess)
         self._outputs.draw_verification(trials, max_lr=max_lr)
         described = [{"max_lr": trial.max_lr, "loss": trial.loss, "steps": trial.steps} for trial in trials]
         self._line.send(
             Settled("trials", described, "verification", "Short complete cycles, and the loss at their end.")
         )
-        self._warn(_NOT_BRACKETED, unless=is_bracketed(trials))
-        return MaxLr(max_lr, why(trials, max_lr), search_steps=spent + _steps(trials))
+        self._warn(_NOT_SURE, unless=is_bracketed(trials) and has_learnt(best_of(trials), guess))
+        return MaxLr(max_lr, why(trials, max_lr=max_lr, guess=guess), search_steps=spent + _steps(trials))
 
     def _sweep(self, spec: RangeTestSpec) -> tuple[list[Curve], Suggestion]:
         curves = swept_curves(self._workload, spec, self._line)

@@ -9,17 +9,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.domain.suggestion import OptimizerName
+
 FEWEST_STEPS = 400  # a shorter training has no steps to spare for trials
 SWEEP_SHARE, TRIAL_SHARE, BUDGET_SHARE = 0.09, 0.05, 0.3  # of the training's optimizer steps
 MOST_SWEEP_STEPS = 300
+LEARNT = 0.02  # of the loss of guessing: a trial that ends less below it has learnt nothing
+# Where a sweep shows no minimum, in the middle of what is usual.
+MIDDLE: dict[OptimizerName, float] = {"sgd": 2.0**-4, "adam": 2.0**-7, "adamw": 2.0**-7}
 
 
 @dataclass(frozen=True, slots=True)
 class Margins:
     """How far a whole cycle stays below what a short one stands, because it spends longer at its peak."""
 
-    best: float = 1.75  #: below the short cycles' best rate
-    cliff: float = 4.0  #: below the smallest rate at which a short cycle diverged
+    best: float = 1.75  #: factor below the short cycles' best rate
+    cliff: float = 4.0  #: factor below the smallest rate at which a short cycle diverged
+    loss: float = 0.02  #: as good as the best is a loss this share above it,
+    learnt: float = 0.1  #: unless that is more than this share of what the best has learnt
 
 
 MARGINS = Margins()
@@ -56,11 +63,11 @@ class Trial:
         return math.inf if self.loss is None else self.loss
 
 
-def next_rate(trials: Sequence[Trial], *, start: float) -> float | None:
+def next_rate(trials: Sequence[Trial], *, start: float, guess: float) -> float | None:
     """The rate to try next, or None where the best one has a worse neighbour an octave away on either side.
 
-    Rates are powers of two, from the one next to `start`. Upwards, towards the cliff, the next one is an octave away;
-    downwards, where nothing can go wrong, two octaves once the search has moved.
+    Rates are powers of two, from the one next to `start`. Upwards, towards the cliff, the next one is an octave away,
+    unless nothing was learnt yet (`guess` is the loss of guessing); downwards two, once the search has moved.
     """
     if not trials:
         return 2.0 ** round(math.log2(start))
@@ -70,7 +77,7 @@ def next_rate(trials: Sequence[Trial], *, start: float) -> float | None:
     place = tried.index(best.max_lr)
     above, below = tried[place + 1 :], tried[:place]
     if not above:
-        return 2 * best.max_lr
+        return best.max_lr * (2 if has_learnt(best, guess) else 4)
     if not below:
         return best.max_lr / (2 if len(tried) < 3 else 4)
     return _between(best.max_lr, below=below[-1], above=above[0])
@@ -88,13 +95,29 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     return min(trials, key=lambda trial: (trial.score, trial.max_lr))
 
 
-def verified_rate(trials: Sequence[Trial], margins: Margins = MARGINS) -> float:
-    """The largest rate for the whole training."""
-    best = best_of(trials)
+def has_learnt(trial: Trial, guess: float) -> bool:
+    """Whether it ended clearly below the loss of guessing."""
+    return trial.loss is not None and trial.loss < (1 - LEARNT) * guess
+
+
+def verified_rate(trials: Sequence[Trial], *, guess: float, margins: Margins = MARGINS) -> float:
+    """The largest rate for the whole training, never above a cliff's margin."""
     rates = [trial.max_lr / margins.cliff for trial in trials if trial.loss is None]
-    if best.loss is not None:
-        rates.append(best.max_lr * 2.0 ** _offset(trials, best) / margins.best)
+    best = best_of(trials)
+    if has_learnt(best, guess):
+        rates.append(_bottom(trials, guess=guess, margins=margins) / margins.best)
+    elif best.loss is not None:  # a longer cycle learns more, but nothing tells at which rate
+        rates.append(best.max_lr)
     return min(rates)
+
+
+def _bottom(trials: Sequence[Trial], *, guess: float, margins: Margins) -> float:
+    """The smallest rate that is as good as the best: losses this close differ by luck, and smaller is safer."""
+    best = best_of(trials)
+    tolerance = min(margins.loss * best.score, margins.learnt * (guess - best.score))
+    good = [trial for trial in trials if trial.score <= best.score + tolerance]
+    chosen = min(good, key=lambda trial: trial.max_lr)
+    return chosen.max_lr * 2.0 ** _offset(trials, best) if chosen is best else chosen.max_lr
 
 
 def _offset(trials: Sequence[Trial], best: Trial) -> float:
@@ -116,20 +139,23 @@ def is_bracketed(trials: Sequence[Trial]) -> bool:
     return any(trial.max_lr < best for trial in trials) and any(trial.max_lr > best for trial in trials)
 
 
-def why(trials: Sequence[Trial], max_lr: float, margins: Margins = MARGINS) -> str:
+def why(trials: Sequence[Trial], *, max_lr: float, guess: float, margins: Margins = MARGINS) -> str:
     """The reason for a verified rate, in words."""
     told = ", ".join(
         f"{trial.max_lr:.3g}: {_ending(trial)}" for trial in sorted(trials, key=lambda trial: trial.max_lr)
     )
+    place = _place(trials, max_lr=max_lr, guess=guess, margins=margins)
+    return f"Short complete cycles ended with these losses, by max_lr: {told}. {max_lr:.2g} is {place}."
+
+
+def _place(trials: Sequence[Trial], *, max_lr: float, guess: float, margins: Margins) -> str:
     cliff = margins.cliff * max_lr
     if any(trial.loss is None and math.isclose(trial.max_lr, cliff) for trial in trials):
-        place = f"a factor of {margins.cliff:g} below {cliff:.3g}, where a short cycle diverged"
-    else:
-        place = f"a factor of {margins.best:g} below where the loss is smallest"
-    return (
-        f"Short complete cycles ended with these losses, by max_lr: {told}. {max_lr:.2g} is {place}, "
-        "because a whole cycle spends longer at its peak."
-    )
+        return f"a factor of {margins.cliff:g} below {cliff:.3g}, where a short cycle diverged"
+    if not has_learnt(best_of(trials), guess):
+        return f"the best of them, though none got clearly below {guess:.3g}, the loss of guessing"
+    good = f"{margins.best * max_lr:.2g}, the smallest rate as good as the best"
+    return f"a factor of {margins.best:g} below {good}, because a whole cycle spends longer at its peak"
 
 
 def _ending(trial: Trial) -> str:

@@ -1,6 +1,7 @@
 """What is measured for every task, in the order in which it tells most."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -10,6 +11,7 @@ from benchmarks.selection.tasks import Task
 
 SEEDS = 5
 NEAR_THE_BEST = 4.0  # factor around the best learning rate in which every seed is run
+CLIFF = 0.05  # accuracy: what is further below its neighbour has collapsed
 FAR_BELOW = 0.1  # accuracy lost to the best from where on only every second rate is run: nothing good lies there
 SWEEPS = 4  # sweeps with other seeds, of which each makes a pick
 SWEEP_STEPS = 100  # of the rules that read one sweep
@@ -28,6 +30,8 @@ def measure(task: Task) -> None:
     _whole_grid(records, task, total=total)
     for seed in range(1, SEEDS):
         _whole(records, task, near_the_best(records, task), total=total, seed=seed)
+    for seed in range(SEEDS):
+        _whole(records, task, above_the_best(records, task), total=total, seed=seed)
 
 
 def _whole_grid(records: Records, task: Task, *, total: int) -> None:
@@ -50,6 +54,15 @@ def near_the_best(records: Records, task: Task) -> list[float]:
     means = mean_accuracies(records, task)
     best = max(means, key=lambda lr: means[lr])
     return [lr for lr in task.grid if best / NEAR_THE_BEST <= lr <= best * NEAR_THE_BEST]
+
+
+def above_the_best(records: Records, task: Task) -> list[float]:
+    """Half an octave between two rates of the grid, where one of them is as good as any and the next one collapses."""
+    means = mean_accuracies(records, task)
+    best = max(means.values())
+    rates = sorted(means)
+    edges = [low for low, high in pairwise(rates) if means[low] > best - CLIFF > best - 2 * CLIFF > means[high]]
+    return [2**0.5 * low for low in edges]
 
 
 def mean_accuracies(records: Records, task: Task) -> dict[float, float]:

@@ -1,5 +1,6 @@
 """Rules to score: each makes a pick from what was measured for one task and seed, and says what it cost."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 
 from app.domain.smoothing import loess
 from app.domain.suggestion import Suggestion, suggest_learning_rate
-from app.domain.verification import MARGINS, Budget, Margins, Trial, next_rate, verified_rate
+from app.domain.verification import MARGINS, MIDDLE, Budget, Margins, Trial, next_rate, verified_rate
 from benchmarks.selection.grid import total_steps
 from benchmarks.selection.measuring import measure_hits, measure_sweep, measure_trial
 from benchmarks.selection.records import Records
 from benchmarks.selection.tasks import Task
 
 SWEEP_STEPS = 100
+GUESS = math.log(10)  # all tasks have ten classes
 LANDMARKS = ("steepest", "valley", "minimum_over_ten", "minimum", "edge")
 PEERS = ("fastai minimum", "fastai steep", "fastai valley", "fastai slide", "torch-lr-finder", "lightning")
 AUTO_START = {"sgd": 1e-4, "adam": 1e-5, "adamw": 1e-5}
@@ -91,15 +93,14 @@ def verified(margins: Margins = MARGINS) -> Rule:
         budget = Budget.of(total)
         assert budget is not None
         sweep = measure_sweep(records, task, steps=budget.sweep_steps, seed=seed, start=AUTO_START[task.optimizer])
-        spent, start, trials = len(sweep["rates"]), start_of(_read(task, sweep)), list[Trial]()
-        while spent + budget.trial_steps <= budget.total and (rate := next_rate(trials, start=start)) is not None:
+        start = _read(task, sweep).landmarks.minimum or MIDDLE[task.optimizer]
+        spent, trials = len(sweep["rates"]), list[Trial]()
+        while (
+            spent + budget.trial_steps <= budget.total
+            and (rate := next_rate(trials, start=start, guess=GUESS)) is not None
+        ):
             trials.append(measure_trial(records, task, lr=rate, steps=budget.trial_steps, seed=seed))
             spent += trials[-1].steps
-        return Pick(verified_rate(trials, margins), spent)
+        return Pick(verified_rate(trials, guess=GUESS, margins=margins), spent)
 
     return pick
-
-
-def start_of(found: Suggestion) -> float:
-    """Where the trials begin."""
-    return found.landmarks.minimum or found.max_lr

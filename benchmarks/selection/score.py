@@ -12,7 +12,12 @@ from benchmarks.selection.rules import Rule, verified
 from benchmarks.selection.tasks import Task
 from benchmarks.selection.truth import CLASSES, Truth, truth_of
 
-CANDIDATES = [Margins(best, cliff) for best in (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0) for cliff in (2.0, 4.0, 8.0)]
+CANDIDATES = [
+    Margins(best, cliff, loss)
+    for best in (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+    for cliff in (2.0, 4.0, 8.0)
+    for loss in (0.0, 0.01, 0.02, 0.03, 0.05)
+]
 TARGET_MEAN, TARGET_WORST = 0.5, 1.5  # points
 
 
@@ -51,7 +56,7 @@ class Ground:
 def ground_of(task: Task) -> Ground:
     """Read the records of a task and fit its truth."""
     records = Records(task.name)
-    return Ground(task, records, truth_of(task, records), total_steps(task))
+    return Ground(task, records, truth_of(records), total_steps(task))
 
 
 def score(name: str, rule: Rule, grounds: list[Ground]) -> Score:

@@ -1,18 +1,16 @@
 """What accuracy a whole cycle reaches at any largest learning rate: a curve through the grid, and its error."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.selection.grid import accuracy
+from benchmarks.selection.grid import CLIFF, accuracy
 from benchmarks.selection.records import Records
-from benchmarks.selection.tasks import Task
 
 CLASSES = 10
 BOOTSTRAPS = 200
-FEWEST_SEEDS = 5
-CLIFF = 0.05  # neighbours further apart in accuracy are joined by a line: no smoothing across a collapse
 
 Array = NDArray[np.float64]
 
@@ -38,35 +36,38 @@ class Truth:
         return 100 * (self.best - self.accuracy(lr))
 
 
-def truth_of(task: Task, records: Records) -> Truth:
-    """Fit what was measured."""
-    runs = _runs(task, records)
-    grid = np.log(np.array([lr for lr in task.grid if runs[lr]]))
-    fitted = _fit(grid, [np.array(runs[lr]) for lr in task.grid if runs[lr]])
+def truth_of(records: Records) -> Truth:
+    """Fit what was measured on the grid, and half-way to a cliff."""
+    runs = _runs(records)
+    rates = sorted(runs)
+    log_lr, values = np.log(np.array(rates)), [np.array(runs[lr]) for lr in rates]
+    fitted = _fit(log_lr, values)
     chooser = np.random.default_rng(0)
-    bests = [
-        _fit(grid, [_resampled(np.array(runs[lr]), chooser) for lr in task.grid if runs[lr]]) for _ in range(BOOTSTRAPS)
-    ]
+    curves = [_fit(log_lr, [_resampled(each, chooser) for each in values]) for _ in range(BOOTSTRAPS)]
     top = int(fitted.argmax())
-    values = runs[[lr for lr in task.grid if runs[lr]][top]]
     return Truth(
-        log_lr=grid,
+        log_lr=log_lr,
         fitted=fitted,
         best=float(fitted[top]),
-        best_lr=float(np.exp(grid[top])),
-        # Of the curve at its best rate, and the best rate's own luck with it.
-        error=100 * float(np.std([curve[top] for curve in bests])),
-        deviation=100 * float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
-        seeds=len(values),
+        best_lr=rates[top],
+        error=100 * float(np.std([curve[top] for curve in curves])),
+        deviation=100 * float(np.std(values[top], ddof=1)),
+        seeds=len(values[top]),
     )
 
 
-def _runs(task: Task, records: Records) -> dict[float, list[float]]:
-    found: dict[float, list[float]] = {lr: [] for lr in task.grid}
+def _runs(records: Records) -> dict[float, list[float]]:
+    found: dict[float, list[float]] = {}
     for record in records.all("whole"):
-        if record["lr"] in found:
-            found[record["lr"]].append(accuracy(record, classes=CLASSES))
+        if is_on_grid(record["lr"]):
+            found.setdefault(record["lr"], []).append(accuracy(record, classes=CLASSES))
     return found
+
+
+def is_on_grid(lr: float) -> bool:
+    """Whether it is a power of the square root of two; what was trained at a pick is not."""
+    halves = 2 * math.log2(lr)
+    return abs(halves - round(halves)) < 1e-6
 
 
 def _resampled(values: Array, chooser: np.random.Generator) -> Array:
@@ -75,7 +76,7 @@ def _resampled(values: Array, chooser: np.random.Generator) -> Array:
 
 
 def _fit(grid: Array, values: list[Array]) -> Array:
-    """Means, smoothed by local parabolas within each stretch without a cliff."""
+    """Means, smoothed by local parabolas within each stretch without a cliff; a line leads over it."""
     means = np.array([value.mean() for value in values])
     breaks = np.flatnonzero(np.abs(np.diff(means)) > CLIFF) + 1
     pieces = [

@@ -1,5 +1,7 @@
 """Runs the trials by which max_lr is verified: short cycles around what the sweep suggests, while the budget lasts."""
 
+import math
+
 from app.domain.schedules import build_schedule
 from app.domain.specs.training import TrainingSpec
 from app.domain.verification import Budget, Trial, next_rate
@@ -14,7 +16,8 @@ def run_trials(
     """As many trials as it takes, and as `budget` allows after `spent` steps; at least one. Raises Stopped."""
     control.emit(PhaseStarted(PHASE, steps=max(budget.trial_steps, budget.total - spent)))
     trials: list[Trial] = []
-    while (rate := next_rate(trials, start=start)) is not None:
+    guess = loss_of_guessing(workload)
+    while (rate := next_rate(trials, start=start, guess=guess)) is not None:
         done = sum(trial.steps for trial in trials)
         if trials and spent + done + budget.trial_steps > budget.total:
             break
@@ -22,6 +25,11 @@ def run_trials(
         control.emit(Logged("info", _told(trial)))
         trials.append(trial)
     return trials
+
+
+def loss_of_guessing(workload: Workload) -> float:
+    """The cross-entropy of giving every class the same chance."""
+    return math.log(max(len(workload.classes), 2))
 
 
 def run_trial(

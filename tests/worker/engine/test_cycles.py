@@ -84,7 +84,11 @@ class TestTrials:
         budget = Budget(total=70, sweep_steps=10, trial_steps=20)
         workload = prepared(spec, striped)
         trials = run_trials(workload, spec, start=1e-4, budget=budget, spent=10, control=control)
-        assert [trial.max_lr for trial in trials] == [2.0**-13, 2.0**-12, 2.0**-11]  # ever better, so ever larger
+        assert [trial.max_lr for trial in trials] == [
+            2.0**-13,
+            2.0**-11,
+            2.0**-9,
+        ]  # nothing learnt yet: strides of two octaves
         assert [trial.steps for trial in trials] == [20, 20, 20]
         assert control.events[0] == PhaseStarted("verifying", steps=60)
         assert [event.first_step for event in control.of(StepsDone)] == [0, 20, 40]
