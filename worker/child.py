@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from worker.engine.errors import DeviceOutOfMemory, EngineError, Stopped
+from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, Stopped
 from worker.engine.events import Event, Logged, Stop
 from worker.messages import Assignment, Failed, Happened, Message, StoppedEarly
 from worker.work import run
@@ -64,12 +64,11 @@ def _ending(assignment: Assignment, line: Line) -> Message:
     except Stopped as stopped:
         return StoppedEarly(stopped.reason)
     except EngineError as error:
-        return Failed(error.code, error.title, error.detail, error.hint)
+        return _failed(error)
     except torch.OutOfMemoryError as error:
         return _out_of_memory(error)
     except MemoryError:
-        hint = "Lower batch_size or image_size, or give the worker more memory."
-        return Failed("host_out_of_memory", "The machine ran out of memory", "An allocation failed.", hint)
+        return _failed(HostOutOfMemory("An allocation failed."))
     except OSError as error:
         return _storage(error, line)
     except Exception as error:  # noqa: BLE001 - the last resort: the job must end with a word
@@ -77,8 +76,11 @@ def _ending(assignment: Assignment, line: Line) -> Message:
 
 
 def _out_of_memory(error: Exception) -> Failed:
-    failure = DeviceOutOfMemory(str(error).splitlines()[0])
-    return Failed(failure.code, failure.title, failure.detail, failure.hint)
+    return _failed(DeviceOutOfMemory(str(error).splitlines()[0]))
+
+
+def _failed(error: EngineError) -> Failed:
+    return Failed(error.code, error.title, error.detail, error.hint)
 
 
 def _storage(error: OSError, line: Line) -> Failed:

@@ -37,9 +37,10 @@ class Outputs:
         self._folder = assignment.places.attempt
         self._send = send
 
-    def draw_range_test(self, curves: Sequence[Curve], suggestion: Suggestion) -> None:
+    def draw_range_test(self, curves: Sequence[Curve], suggestion: Suggestion, *, max_lr: float) -> None:
         """The sweeps with their landmarks and the pick."""
-        self._announce(plot_range_test(curves, suggestion, **self._picture("range_test", "Range test")))
+        picture = self._picture("range_test", "Range test")
+        self._announce(plot_range_test(curves, suggestion, max_lr=max_lr, **picture))
 
     def draw_verification(self, trials: Sequence[Trial], *, max_lr: float) -> None:
         """The short cycles by which max_lr was verified."""

@@ -56,6 +56,7 @@ def part_rows(models: Iterable[type[BaseModel]], *, part: str, words: Words) -> 
     forms = {_form(schema): schema for schema in schemas}
     yield from _introduced(forms)
     yield from HEAD
+    yield from _marker_row(forms)
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for form, schema in forms.items():
         for field, found in schema["properties"].items():
@@ -75,7 +76,10 @@ def default_of(schema: Schema) -> str:
     if default is None:
         return _NOTHING
     marker = next((name for name in _MARKERS if isinstance(default, dict) and name in default), None)
-    return _code(default[marker] if marker else default)
+    if marker is None:
+        return _code(default)
+    takes_a_name = any("enum" in form for form in schema.get("anyOf", ()))
+    return _code(default[marker] if takes_a_name else {marker: default[marker]})
 
 
 def _introduced(forms: Mapping[str, Schema]) -> Iterator[str]:
@@ -84,6 +88,17 @@ def _introduced(forms: Mapping[str, Schema]) -> Iterator[str]:
         dash = f"- `{form}`: " if len(forms) > 1 else ""
         yield f"{dash}{' '.join(schema['description'].split())}"
     yield ""
+
+
+def _marker_row(forms: Mapping[str, Schema]) -> Iterator[str]:
+    """The field that says which of several forms it is; one that has a default may be left out."""
+    if len(forms) == 1:
+        return
+    properties = [schema["properties"] for schema in forms.values()]
+    marker = next(field for field, found in properties[0].items() if _is_marker(field, found))
+    defaults = (default_of(one[marker]) for one in properties if "default" in one[marker])
+    takes = ", ".join(_code(form) for form in forms)
+    yield _row(marker, takes, next(defaults, "needed"), "Which of these it is.")
 
 
 def _form(schema: Schema) -> str:

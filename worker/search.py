@@ -79,6 +79,7 @@ class Search:
         for code in suggestion.warnings:
             self._line.emit(Warned(code, suggestion.explain_warning(code)))
         pick = pick_from(suggestion, self._spec.schedule.pick)
+        self._outputs.draw_range_test(curves, suggestion, max_lr=pick.max_lr)
         if pick.warning is not None:
             self._line.emit(Warned("landmark_missing", pick.warning))
         reason = pick.reason
@@ -95,6 +96,7 @@ class Search:
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
         guess = loss_of_guessing(self._workload)
         max_lr = verified_rate(trials, guess=guess)
+        self._outputs.draw_range_test(curves, suggestion, max_lr=max_lr)
         self._outputs.draw_verification(trials, max_lr=max_lr)
         described = [{"max_lr": trial.max_lr, "loss": trial.loss, "steps": trial.steps} for trial in trials]
         self._line.send(
@@ -106,7 +108,6 @@ class Search:
     def _sweep(self, spec: RangeTestSpec) -> tuple[list[Curve], Suggestion]:
         curves = swept_curves(self._workload, spec, self._line)
         suggestion = read_curves(curves, spec, hint=self._hint)
-        self._outputs.draw_range_test(curves, suggestion)
         return curves, suggestion
 
     def _warn(self, detail: str, *, unless: bool) -> None:

@@ -1,5 +1,7 @@
 """What a training process does with its assignment, phase by phase."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,8 +12,9 @@ from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
 from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
-from worker.engine.errors import LrDiverged, Stopped
+from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
 from worker.engine.events import Control, EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
+from worker.engine.fitting import largest_fitting
 from worker.engine.training import Trained, train
 from worker.engine.workload import Workload, prepare
 from worker.max_lr import MaxLr
@@ -90,16 +93,22 @@ class Work:
     def range_test(self, spec: RangeTestSpec) -> Finished:
         """Sweep, pick, draw."""
         workload = self._prepare(spec)
+        return within_memory(workload, spec, lambda: self._range_test(workload, spec))
+
+    def _range_test(self, workload: Workload, spec: RangeTestSpec) -> Finished:
         curves = swept_curves(workload, spec, self.line)
         suggestion = read_curves(curves, spec, hint="Lower start_lr: even the smallest rates of the sweep diverged.")
         for code in suggestion.warnings:
             self.line.emit(Warned(code, suggestion.explain_warning(code)))
-        self.outputs.draw_range_test(curves, suggestion)
+        self.outputs.draw_range_test(curves, suggestion, max_lr=suggestion.max_lr)
         return Finished(suggestion.model_dump(mode="json"))
 
     def training(self, spec: TrainingSpec) -> Finished:
         """Pick the learning rate if it is left open, train, evaluate, export."""
         workload = self._prepare(spec)
+        return within_memory(workload, spec, lambda: self._training(workload, spec))
+
+    def _training(self, workload: Workload, spec: TrainingSpec) -> Finished:
         trained, max_lr = self._train_within_bounds(workload, spec, self._max_lr(workload, spec))
         self.line.emit(PhaseStarted("exporting"))
         self._draw_training(workload, best_epoch=trained.best.epoch)
@@ -183,6 +192,24 @@ class Work:
 
     def _draw_training(self, workload: Workload, *, best_epoch: int | None) -> None:
         self.outputs.draw_training(self.line.history, steps_per_epoch=workload.steps_per_epoch, best_epoch=best_epoch)
+
+
+def within_memory(workload: Workload, spec: RangeTestSpec | TrainingSpec, work: Callable[[], Finished]) -> Finished:
+    """Do the work; where memory runs out, say which batch size there is room for."""
+    kind: type[EngineError]
+    try:
+        return work()
+    except DeviceOutOfMemory as error:
+        kind, detail = DeviceOutOfMemory, error.detail
+    except MemoryError as error:
+        kind, detail = HostOutOfMemory, str(error) or "An allocation failed."
+    # Only here: what the failed work computed lived as long as its exception.
+    fits = largest_fitting(workload, spec.optimizer)
+    if fits is None:
+        raise kind(detail, hint="Not even smaller batches fit: lower image_size, or choose a smaller architecture.")
+    steps = math.ceil(spec.batch_size / fits)
+    more = f", with accumulation_steps {steps * spec.accumulation_steps} for the same optimizer steps"
+    raise kind(detail, hint=f"There is room for batch_size {fits}{more}.")
 
 
 def _result(trained: Trained, *, search_steps: int) -> dict[str, Any]:

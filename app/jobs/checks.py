@@ -80,8 +80,10 @@ def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
 def _weights(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
     if spec.pretrained is False or (spec.pretrained is True and fact.weights) or spec.pretrained in fact.weights:
         return
-    offer = ", ".join(fact.weights) or "none"
-    detail = f"{fact.name} has no such published weights; there are: {offer}"
+    offer = (
+        f"no such published weights; there are: {', '.join(fact.weights)}" if fact.weights else "no published weights"
+    )
+    detail = f"{fact.name} has {offer}"
     yield FieldError(detail, "unknown_weights", pointer="#/pretrained")
 
 

@@ -74,7 +74,11 @@ def _print(dataset: Json, *, as_json: bool) -> None:
         return
     names = ("name", "id", "kind", "state", "version", "created_at", "classes", "image")
     report = dataset.get("report") or {}
-    problems = [
-        ("problem", f"{one.get('path') or ''} {one['detail']} {one['hint']}") for one in report.get("problems", [])
-    ]
+    problems = [("problem", _told(one)) for one in report.get("problems", [])]
     print_facts([*((name, dataset.get(name)) for name in names), ("images", images(dataset)), *problems])
+
+
+def _told(problem: Json) -> str:
+    """One problem of the report: where, what, and what to do."""
+    words = f"{problem['detail']} {problem['hint']}"
+    return f"{problem['path']}: {words}" if problem.get("path") else words

@@ -85,6 +85,13 @@ class TestRangeTest:
             assert page.y0 <= box.y0
             assert box.y1 <= page.y1
 
+    def test_points_at_the_rate_that_was_taken_in_place_of_the_suggestion(self, curve, suggestion):
+        """The interval is that of the suggestion, so it goes too."""
+        canvas = draw_range_test([curve], suggestion, title="t", max_lr=0.0123)
+        texts = [text.get_text() for text in canvas.figure.texts]
+        assert [text for text in texts if text.startswith("max_lr")] == ["max_lr\n0.012"]
+        assert not [patch for patch in canvas.axes.patches if "interval" in str(patch.get_label())]
+
     def test_an_explosion_does_not_flatten_the_curve(self, curve, suggestion):
         canvas = draw_range_test([curve], suggestion, title="t")
         assert canvas.axes.get_ylim()[1] < 6  # twice the initial 2.3, and a margin

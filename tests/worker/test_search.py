@@ -87,6 +87,12 @@ class TestVerified:
         assert phases == ["preparing", "range_test", "verifying", "training", "exporting"]
         assert "verification.png" in {file.name for file in line.of(FileMade)}
 
+    def test_is_what_the_picture_of_the_sweep_points_at(self, done):
+        _, line = done
+        picture = next(file.path for file in line.of(FileMade) if file.name == "range_test.svg")
+        taken, told = line.settled["max_lr"].value, picture.read_text("utf-8")
+        assert told.index("<!-- max_lr -->") < told.index(f"<!-- {taken:.2g} -->")
+
 
 class TestReadOff:
     def test_short_training_says_that_it_is_not_sure(self, trained):

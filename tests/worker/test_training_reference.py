@@ -57,8 +57,7 @@ class TestFields:
     @pytest.mark.parametrize(("part", "models"), training_reference.PARTS.items())
     def test_every_field_of_a_part_stands_there(self, part, models):
         fields = {name for model in models for name in model.model_fields}
-        markers = {"name", "policy"} if len(models) > 1 else set()
-        assert first_cells(f"### `{part}`") == fields - markers
+        assert first_cells(f"### `{part}`") == fields
 
     def test_every_part_is_one_of_them(self):
         parts = {model.__name__ for models in training_reference.PARTS.values() for model in models}
@@ -77,6 +76,12 @@ class TestFields:
             ("| `ema` | number above 0 and below 1 | none |", "gt=0, lt=1"),
             ('| `max_lr` | `"auto"` or number above 0 to 1e9 | `"auto"` |', "gt=0, le=1e9"),
             ("| `weight_decay` | number from 0 to 1e9 | sgd: `0.0005`, adam: `0.0`, adamw: `0.01` |", "ge=0, le=1e9"),
+            (
+                '| `policy` | `"one_cycle"`, `"constant"`, `"step"`, `"linear"`, `"cosine"` | `"one_cycle"` |',
+                "left out",
+            ),
+            ('| `name` | `"sgd"`, `"adam"`, `"adamw"` | needed |', "which optimizer an object is"),
+            ('| `schedule` | [object](#schedule) | `{"policy": "one_cycle"}` |', "a bare name is refused"),
             ("| `milestones` | list of 1 to 20: number above 0 and below 1 | `[0.5, 0.75]` | `step` only.", "a list"),
         ],
     )

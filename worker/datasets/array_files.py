@@ -17,10 +17,11 @@ from pathlib import Path
 from worker.datasets.decoding import SUFFIXES
 from worker.datasets.errors import Refused
 
-EXPECTED = (
-    "Or one .npz with x_train and y_train (or train_images and train_labels, or images and labels), and the same for"
+_FORMS = (
+    "one .npz with x_train and y_train (or train_images and train_labels, or images and labels), and the same for"
     " a test split if there is one; or IDX files named as MNIST's are."
 )
+EXPECTED = f"Or {_FORMS}"  #: goes on where that of class folders ends
 NPZ_NAME = "arrays.npz"  #: what an uploaded npz is called from then on
 _IDX = re.compile(r"(?:.+[-_.])?(?P<split>train|t10k|test)-(?P<part>images|labels)[-.]idx\d-ubyte(?:\.gz)?", re.I)
 _SPLITS = {"train": "train", "t10k": "test", "test": "test"}
@@ -155,7 +156,7 @@ def _chosen(found: dict[str, Stored]) -> ArrayFiles:
     train, test = (_pair(found, _PAIRS[split]) for split in ("train", "test"))
     if train is None:
         shown = ", ".join(stored.name for stored in list(found.values())[:10]) or "none"
-        raise Refused("no_training_split", None, detail=f"The arrays found are {shown}.", hint=EXPECTED)
+        raise Refused("no_training_split", None, detail=f"The arrays found are {shown}.", hint=f"Send {_FORMS}")
     names = next((found[name] for name in _CLASS_NAMES if name in found), None)
     used = [train.images, train.labels, names, *([test.images, test.labels] if test else [])]
     return ArrayFiles(train, test, names, [stored.name for stored in found.values() if stored not in used])

@@ -157,7 +157,8 @@ class Batches:
     def last_of_first_epoch(self, seed: int, *, count: int) -> "Batches":
         """Up to `count` images that `shuffled` comes to last in its first epoch."""
         order = generator(seed, use=Use.ORDER, position=0).permutation(len(self))
-        return Batches(self._source, self._index.numpy()[order[-count:]], form=self._form, batch_size=self.batch_size)
+        # A training's batch may be many parts, too large to go through the network at once; `in_order` finds its own.
+        return Batches(self._source, self._index.numpy()[order[-count:]], form=self._form, batch_size=1)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, unchanged, in large batches."""

@@ -13,6 +13,7 @@ EngineError
 ├── NoTestSplit              nothing to validate on
 ├── NotDeterministic         a kernel has no version that gives the same bits every time
 ├── DeviceOutOfMemory        the batch does not fit the device
+├── HostOutOfMemory          nor the machine's memory
 └── CheckpointDamaged        the file to go on from is not what was written
 
 Stopped stands beside it: the engine was asked to stop, which is no error of the job.
@@ -90,6 +91,9 @@ class ImageSizeUnfit(EngineError):
     hint = "Change image_size, or leave it out to have it fit."
 
 
+TOO_FEW_VALUES = "more than 1 value per channel"  #: how torch says what BatchTooSmall is
+
+
 class BatchTooSmall(EngineError):
     """Batch norm has a single value per channel, so nothing to normalise by."""
 
@@ -128,6 +132,14 @@ class DeviceOutOfMemory(EngineError):
     code = "gpu_out_of_memory"
     title = "The device ran out of memory"
     hint = "Lower batch_size or image_size, or choose a smaller architecture."
+
+
+class HostOutOfMemory(EngineError):
+    """The machine has less memory than the network needs at this batch size."""
+
+    code = "host_out_of_memory"
+    title = "The machine ran out of memory"
+    hint = "Lower batch_size or image_size, or give the worker more memory."
 
 
 class CheckpointDamaged(EngineError):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from app.domain.specs.parts import Adam, AdamW, Sgd
 from worker.engine.device import autocast
 from worker.engine.draws import Use, generator, seed_torch
-from worker.engine.errors import BatchTooSmall
+from worker.engine.errors import TOO_FEW_VALUES, BatchTooSmall
 from worker.engine.events import StepsDone
 from worker.engine.mixing import Targets, cut_out, mix
 from worker.engine.optim import build_optimizer, momentum_of, set_rates
@@ -72,7 +72,7 @@ class Stepper:
             with autocast(self._workload.device, self._workload.precision):
                 logits = self._forward(pixels)
         except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
+            if TOO_FEW_VALUES not in str(error):
                 raise
             raise BatchTooSmall(f"Batch norm has a single value per channel in a batch of {len(pixels)}") from error
         return logits.float()

@@ -57,7 +57,8 @@ def begin_momenta(optimizer: torch.optim.Optimizer) -> None:
 def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
     """Set the head's learning rate, each stage's share of it, and SGD's momentum or Adam's beta1 unless it is None."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["lr_scale"]
+        # A checkpoint replaces a group's numbers by its own, and older ones were written without a scale.
+        group["lr"] = learning_rate * group.get("lr_scale", 1.0)
         if momentum is None:
             continue
         if "momentum" in group:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from app.domain.specs.leaf import LeafSpec
 from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, autocast, choose_precision, memory_errors
 from worker.engine.draws import preserved
-from worker.engine.errors import CompileFailed
+from worker.engine.errors import TOO_FEW_VALUES, BatchTooSmall, CompileFailed
 from worker.engine.trial_memory import TrialMemory
 
 Call = Callable[[Tensor], Tensor]
@@ -132,7 +132,10 @@ def _faster_precision(trial: Trial, chosen: Resolution) -> Resolution:
     if not remembered and trial.obstacle:
         return replace(chosen, reason=f"{chosen.reason}; {trial.obstacle}")
     if not remembered:
-        _measure_eager(trial, names)
+        try:
+            _measure_eager(trial, names)
+        except torch.OutOfMemoryError:
+            return replace(chosen, reason=f"{chosen.reason}; no trial, since fp32 does not fit its memory")
     lead = trial.seconds["fp32"] / trial.seconds[name]
     earlier = ", as measured before" if remembered else ""
     if lead >= _CLEAR_LEAD:
@@ -170,6 +173,10 @@ def _faster_compiled(trial: Trial, precision: str) -> Resolution:
             _measure_compiled(trial, precision)
         except CompileFailed as error:
             return Resolution("off", "worker", f"this worker cannot compile it: {error.detail}")
+        except torch.OutOfMemoryError:
+            return Resolution(
+                "off", "worker", "the trial of compiling, which holds two networks, does not fit the device"
+            )
     return _weighed(trial, precision, is_compiled_already=not known)
 
 
@@ -220,13 +227,15 @@ def _measure_compiled(trial: Trial, precision: str) -> None:
 
 
 def compiled_forward(trial: Trial, precision: str) -> Call:
-    """A compiled network that has made one pass forward and back. Raises CompileFailed."""
+    """A compiled network that has made one pass forward and back. Raises CompileFailed and BatchTooSmall."""
     try:
         forward: Call = torch.compile(trial.new_network().train(), dynamic=False)
         _step(forward, _random_batch(trial, trial.shape[0]), precision=precision)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a compiler may fail in any way that its languages and tools can
+        if TOO_FEW_VALUES in str(error):
+            raise BatchTooSmall(f"Batch norm has a single value per channel in a batch of {trial.shape[0]}") from error
         raise CompileFailed(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
     return forward
 

@@ -49,21 +49,27 @@ class Mark:
     width: float = 1.2
 
 
-def plot_range_test(curves: Sequence[Curve], suggestion: Suggestion, *, path_stem: Path, title: str) -> list[Path]:
+def plot_range_test(
+    curves: Sequence[Curve], suggestion: Suggestion, *, path_stem: Path, title: str, max_lr: float | None = None
+) -> list[Path]:
     """Write the picture of a range test; returns the files written."""
-    return draw_range_test(curves, suggestion, title=title).save(path_stem)
+    return draw_range_test(curves, suggestion, title=title, max_lr=max_lr).save(path_stem)
 
 
-def draw_range_test(curves: Sequence[Curve], suggestion: Suggestion, *, title: str) -> Canvas:
+def draw_range_test(
+    curves: Sequence[Curve], suggestion: Suggestion, *, title: str, max_lr: float | None = None
+) -> Canvas:
     """Raw and smooth loss over a logarithmic learning rate, with the landmarks and the pick.
 
-    Of several sweeps the mean is smoothed, and each of them lies behind it.
+    Of several sweeps the mean is smoothed, and each of them lies behind it. A `max_lr` that was found in another way
+    than the suggestion's takes its place, and has no interval.
     """
+    picked = suggestion.max_lr if max_lr is None else max_lr
     curve = mean_curve(curves)
     canvas = open_canvas(title, x="learning rate", y="training loss", head=LABELS_HEIGHT)
     rates, losses = np.asarray(curve.rates), np.asarray(curve.losses, dtype=np.float64)
     smooth = np.array(suggestion.smoothed)
-    marks = _marks(suggestion)
+    marks = _marks(suggestion, picked)
     axes = canvas.axes
     axes.set_xscale("log")
     for number, one in enumerate(curves):
@@ -72,16 +78,17 @@ def draw_range_test(curves: Sequence[Curve], suggestion: Suggestion, *, title: s
     axes.plot(rates, smooth, color=BLUE, linewidth=2.2, label="smooth (LOESS)")
     shown = [rates[0], rates[-1], *(mark.rate for mark in marks)]
     axes.set_xlim(min(shown) / 1.5, max(shown) * 1.5)
-    axes.axvspan(*suggestion.interval, color=VERMILION, alpha=0.14, linewidth=0, label="90 % interval of the pick")
+    if picked == suggestion.max_lr:
+        axes.axvspan(*suggestion.interval, color=VERMILION, alpha=0.14, linewidth=0, label="90 % interval of the pick")
     notes = fit_losses(axes, [losses], initial=initial_loss(losses))
     _point_at(canvas, marks, curve=(rates, smooth))
     canvas.finish(notes=notes)
     return canvas
 
 
-def _marks(suggestion: Suggestion) -> list[Mark]:
+def _marks(suggestion: Suggestion, max_lr: float) -> list[Mark]:
     found = [(rate, *MARKS[name]) for name, rate in suggestion.landmarks if rate is not None]
-    pick = Mark(suggestion.max_lr, "max_lr", VERMILION, "-", width=2.2)
+    pick = Mark(max_lr, "max_lr", VERMILION, "-", width=2.2)
     return sorted([pick, *(Mark(*mark) for mark in found)], key=lambda mark: mark.rate)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from app.domain.specs.fields import (
     BatchSize,
@@ -41,7 +41,7 @@ class LeafSpec(Part):
         description="Bring images to this side first, then cut image_size out: anywhere when training, in the middle "
         "otherwise.",
     )
-    pretrained: bool | Annotated[str, Field(min_length=1, max_length=60)] = Field(
+    pretrained: StrictBool | Annotated[str, Field(min_length=1, max_length=60)] = Field(
         False, description="Start from published weights: true for the default ones, or their name."
     )
     layer_lr_decay: Annotated[float, Field(gt=0, le=1), BeforeValidator(json_number)] = Field(
@@ -79,7 +79,7 @@ class LeafSpec(Part):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="torch.compile; by default where a trial on the worker says that the training repays it."
     )
-    deterministic: bool = Field(
+    deterministic: StrictBool = Field(
         False,
         description="Only kernels that give the same bits every time; on a GPU slower, and not for every network.",
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
 
 from app.domain.specs.fields import (
     Epochs,
@@ -57,7 +57,7 @@ class Architecture(Part):
 
 
 class _WeightDecay(Part):
-    decay_norm_and_bias: bool = Field(False, description="Also decay normalisation layers and biases.")
+    decay_norm_and_bias: StrictBool = Field(False, description="Also decay normalisation layers and biases.")
 
 
 class Sgd(_WeightDecay):
@@ -65,7 +65,7 @@ class Sgd(_WeightDecay):
 
     name: Literal["sgd"]
     momentum: Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)] = 0.9
-    nesterov: bool = True
+    nesterov: StrictBool = True
     weight_decay: NonNegativeNumber = 5e-4
 
     @model_validator(mode="after")
@@ -101,7 +101,7 @@ class Augmentation(Part):
     crop: Annotated[int, Field(ge=0, le=128), BeforeValidator(whole_number)] = Field(
         0, description="Pad by so many pixels, then crop at random: a shift."
     )
-    flip: bool = Field(False, description="Mirror left and right at random.")
+    flip: StrictBool = Field(False, description="Mirror left and right at random.")
 
 
 class Preprocessing(Part):

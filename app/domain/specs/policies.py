@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 
 from app.domain.specs.fields import OpenShare, Part, PositiveNumber, Share, at_odds, json_number
 
@@ -65,7 +65,7 @@ class OneCycle(_Policy):
     final_div: Divisor | None = Field(None, description="Learning rate of the first step / that of the last.")
     max_momentum: Momentum | None = None
     min_momentum: Momentum | None = None
-    cycle_beta1: bool = Field(
+    cycle_beta1: StrictBool = Field(
         False,
         description="With adam or adamw: cycle beta1 between the momentum bounds, as SGD's momentum is. "
         "It stands here and not with the optimizer because the cycle's shape and bounds are what it follows.",

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from app.domain.presets import PRESETS, PresetName, filled
 from app.domain.specs.fields import Epochs, OpenShare, at_odds
@@ -37,8 +37,10 @@ class TrainingSpec(LeafSpec):
         None,
         description="Decay of a running average of the weights; evaluation, best epoch and model are the average's.",
     )
-    test_time_flip: bool = Field(False, description="Evaluate each image and its mirror, and average their logits.")
-    exact_batch_norm: bool = Field(
+    test_time_flip: StrictBool = Field(
+        False, description="Evaluate each image and its mirror, and average their logits."
+    )
+    exact_batch_norm: StrictBool = Field(
         False,
         description="At the end, compute the batch-norm statistics of the best weights anew over up to 8,192 training "
         "images, and evaluate them again.",

@@ -185,7 +185,7 @@ class TestChecks:
                 "#/image_size",
                 "a multiple of 224 px, not 300; the next that fits is 448",
             ),
-            ({"pretrained": True}, "unknown_weights", "#/pretrained", "none"),
+            ({"pretrained": True}, "unknown_weights", "#/pretrained", "has no published weights"),
             ({"architecture": "resnet18", "pretrained": "V9"}, "unknown_weights", "#/pretrained", "IMAGENET1K_V1"),
             ({"validation": "test"}, "no_test_split", "#/validation", "digits"),
             ({"validation": 0.0001}, "validation_too_small", "#/validation", "0.0001 of 1797 images"),

@@ -173,7 +173,12 @@ class TestDatasetsAndModels:
 
     def test_show_names_problems(self, run, service, canned):
         service.answers["GET /v1/datasets/cats"] = canned(DATASET)
-        assert "problem  lion no images Remove it." in run("datasets", "show", "cats").stdout
+        assert "problem  lion: no images Remove it." in run("datasets", "show", "cats").stdout
+
+    def test_show_names_problems_of_the_whole(self, run, service, canned):
+        problem = {"code": "not_an_archive", "path": None, "detail": "No archive.", "hint": "Send one."}
+        service.answers["GET /v1/datasets/cats"] = canned(DATASET | {"report": {"problems": [problem]}})
+        assert "problem  No archive. Send one." in run("datasets", "show", "cats").stdout
 
     def test_add_and_register(self, run, service, canned, tmp_path):
         service.answers["POST /v1/datasets"] = canned(DATASET, 202)

@@ -73,6 +73,11 @@ class TestNpz:
         assert (refusal.value.problem.code, refusal.value.problem.path) == (code, path)
         assert refusal.value.problem.hint
 
+    def test_names_that_fit_nothing_are_told_which_would(self, saved):
+        with pytest.raises(Refused) as refusal:
+            find_arrays(saved("data", "target"))
+        assert refusal.value.problem.hint.startswith("Send one .npz with x_train and y_train")
+
     def test_two_are_one_too_many(self, saved):
         folder = saved("images", "labels")
         np.savez(folder / "b.npz", images=ONE)

@@ -151,6 +151,10 @@ class TestInOrder:
         labels = [label for _, part in batches_of(numbered(11)).in_order() for label in part.tolist()]
         assert labels == list(range(11))
 
+    def test_the_last_ones_come_in_batches_of_their_own_however_large_a_step_is(self):
+        last = batches_of(numbered(8), side=512, batch_size=8).last_of_first_epoch(0, count=6)
+        assert [len(labels) for _, labels in last.in_order()] == [4, 2]  # 2²⁰ pixels / 512² = 4
+
     def test_a_read_only_map_is_no_matter(self, tmp_path):
         np.save(tmp_path / "pixels.npy", numbered(4))
         pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from app.domain.schedules import build_schedule
+from worker.engine.checkpoint import load_checkpoint
 from worker.engine.errors import CheckpointDamaged, Stopped
 from worker.engine.events import CheckpointSaved, Logged, Stop
 from worker.engine.training import train
@@ -121,6 +122,18 @@ class TestExactResume:
         torch.set_num_threads(2)
         run(second := stopping(), resume=first.of(CheckpointSaved)[-1].path)
         assert "not bit for bit, since threads 1 → 2" in second.of(Logged)[0].message
+
+
+class TestOlderCheckpoint:
+    def test_whose_groups_have_no_scale_goes_on_to_the_same_bits(self, run, control, stopping, monkeypatch):
+        whole = run(control)
+        with pytest.raises(Stopped):
+            run(first := stopping(Stop.YIELD, at=3))
+        state = load_checkpoint(first.of(CheckpointSaved)[-1].path)
+        for group in state["optimizer"]["param_groups"]:
+            del group["lr_scale"]
+        monkeypatch.setattr("worker.engine.training.load_checkpoint", lambda _: state)
+        assert same_bits(whole, run(stopping(), resume=first.of(CheckpointSaved)[-1].path, folder="second"))
 
 
 class TestForeignCheckpoint:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from worker.engine import trials
-from worker.engine.errors import CompileFailed, PrecisionUnavailable
+from worker.engine.errors import BatchTooSmall, CompileFailed, PrecisionUnavailable
 from worker.engine.loop import Stepper
 from worker.engine.trial_memory import TrialMemory
 from worker.engine.trials import Trial, choose_computation, compare
@@ -57,6 +57,16 @@ def no_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     yield
     torch._dynamo.reset()
+
+
+@pytest.fixture
+def full_device(monkeypatch):
+    """No trial fits beside what is there."""
+
+    def compare(*_, **__):
+        raise torch.OutOfMemoryError("no memory is left")
+
+    monkeypatch.setattr(trials, "compare", compare)
 
 
 @pytest.fixture
@@ -117,6 +127,11 @@ class TestPrecision:
         assert [chosen[name].value for name in ("precision", "compile")] == ["bf16", "off"]
         assert all("clock" in resolution.reason for resolution in chosen.values())
 
+    def test_what_fits_in_16_bits_alone_is_not_refused_for_the_trial(self, spec_of, trial, full_device):
+        chosen = choose_computation(spec_of(compile="off"), trial(), settled={})["precision"]
+        assert (chosen.value, chosen.origin) == ("bf16", "hardware")
+        assert "fp32 does not fit" in chosen.reason
+
     def test_the_users_word_wins(self, spec_of, trial):
         chosen = choose_computation(spec_of(precision="fp32"), trial(), settled=SETTLED)["precision"]
         assert (chosen.value, chosen.origin) == ("fp32", "spec")
@@ -174,6 +189,18 @@ class TestCompile:
         assert (chosen.value, chosen.origin) == ("off", "worker")
         assert chosen.reason.startswith("this worker cannot compile it: BackendCompilerFailed")
         assert "no C++ compiler" in chosen.reason
+
+    def test_a_trial_for_which_memory_is_short_costs_no_training(self, spec_of, trial, quick_compiler, full_device):
+        chosen = choose_computation(spec_of(precision="fp32"), trial(seconds={"fp32": 0.02}), settled={})["compile"]
+        assert (chosen.value, chosen.origin) == ("off", "worker")
+        assert "does not fit the device" in chosen.reason
+
+    def test_a_batch_too_small_for_batch_norm_is_no_fault_of_the_compiler(self, spec_of, trial, quick_compiler):
+        def with_batch_norm():
+            return nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))
+
+        with pytest.raises(BatchTooSmall, match="in a batch of 1"):
+            choose_computation(spec_of(compile="on"), trial(images=1, new_network=with_batch_norm), settled={})
 
     def test_a_failure_of_what_was_asked_for_is_said(self, spec_of, trial, no_compiler):
         with pytest.raises(CompileFailed, match="no C\\+\\+ compiler") as caught:
