@@ -7,7 +7,6 @@ from worker.engine.fitting import largest_fitting
 from worker.messages import Finished
 from worker.work import within_memory
 
-
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
