@@ -1,7 +1,7 @@
 """The largest learning rate of a training: what was picked, what that cost, and how a divergence lowers it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.engine.errors import LrDiverged
@@ -19,6 +19,7 @@ class MaxLr:
     reason: str = ""
     search_steps: int = 0  #: optimizer steps that left nothing but this number
     restarts: int = 0
+    origin: str = "range_test"  #: what it was found by
 
     @classmethod
     def of_resolved(cls, known: Mapping[str, Any]) -> "MaxLr | None":
@@ -31,22 +32,32 @@ class MaxLr:
             reason=known["max_lr"]["reason"],
             search_steps=int(known["search_steps"]["value"]),
             restarts=int(restarts),
+            origin=known["max_lr"]["origin"],
         )
 
     def lowered(self, error: LrDiverged, *, lost_steps: int) -> "MaxLr":
         """A third of it after a training that diverged; raises LrDiverged when it was lowered twice already."""
         if self.restarts >= MOST_RESTARTS:
-            hint = f"Give schedule.max_lr as a number below {self.value:.2g}, and look for NaN in the data."
+            hint = (
+                f"Give schedule.max_lr as a number below {self.value:.2g}, or, where schedule.pick names a landmark, "
+                'set it to "best". If that diverges as well, look at the data.'
+            )
             detail = f"max_lr was lowered {self.restarts} times, to {self.value:.2g}. {error.detail}"
             raise LrDiverged(detail, hint=hint) from error
         value = self.value / DIVISOR
         told = f"Training at {self.value:.2g} diverged, so it began again at {value:.2g}, a third of it. {error.detail}"
-        return MaxLr(value, f"{told} {self.reason}", self.search_steps + lost_steps, self.restarts + 1)
+        return replace(
+            self,
+            value=value,
+            reason=f"{self.reason} {told}",
+            search_steps=self.search_steps + lost_steps,
+            restarts=self.restarts + 1,
+        )
 
     def settle(self, send: Callable[[Settled], None]) -> None:
         """Say all of it; max_lr last, since its presence tells the next attempt that the search is over."""
-        send(Settled("search_steps", self.search_steps, "range_test", "Optimizer steps spent on finding max_lr."))
+        send(Settled("search_steps", self.search_steps, self.origin, "Optimizer steps spent on finding max_lr."))
         if self.restarts:
             why = f"How often the training diverged and began again; at most {MOST_RESTARTS} times."
             send(Settled("restarts", self.restarts, "divergence", why))
-        send(Settled("max_lr", self.value, "range_test", self.reason))
+        send(Settled("max_lr", self.value, self.origin, self.reason))

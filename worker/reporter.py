@@ -119,6 +119,8 @@ class Reporter:
     def _apply(self, job: JobTable) -> None:
         job.phase = self._meter.phase or job.phase
         job.progress = self._meter.as_dict()
+        if "max_lr" in self._pending.resolved:
+            job.crashes = 0  # the search is done with, and no later attempt repeats it
         if self._pending.resolved:
             job.resolved = job.resolved | self._pending.resolved
         if self._pending.drops_checkpoint:

@@ -95,7 +95,7 @@ class Search:
         start = suggestion.landmarks.minimum or MIDDLE[self._spec.optimizer.name]
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
         guess = loss_of_guessing(self._workload)
-        max_lr = verified_rate(trials, guess=guess)
+        max_lr = verified_rate(trials, start=start, guess=guess)
         self._outputs.draw_range_test(curves, suggestion, max_lr=max_lr)
         self._outputs.draw_verification(trials, max_lr=max_lr)
         described = [{"max_lr": trial.max_lr, "loss": trial.loss, "steps": trial.steps} for trial in trials]
@@ -103,7 +103,9 @@ class Search:
             Settled("trials", described, "verification", "Short complete cycles, and the loss at their end.")
         )
         self._warn(_NOT_SURE, unless=is_bracketed(trials) and has_learnt(best_of(trials), guess))
-        return MaxLr(max_lr, why(trials, max_lr=max_lr, guess=guess), search_steps=spent + _steps(trials))
+        return MaxLr(
+            max_lr, why(trials, max_lr=max_lr, guess=guess), search_steps=spent + _steps(trials), origin="verification"
+        )
 
     def _sweep(self, spec: RangeTestSpec) -> tuple[list[Curve], Suggestion]:
         curves = swept_curves(self._workload, spec, self._line)

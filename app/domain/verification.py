@@ -23,7 +23,7 @@ MIDDLE: dict[OptimizerName, float] = {"sgd": 2.0**-4, "adam": 2.0**-7, "adamw": 
 class Margins:
     """How far a whole cycle stays below what a short one stands, because it spends longer at its peak."""
 
-    best: float = 1.75  #: factor below the short cycles' best rate
+    best: float = 2.0  #: factor below the short cycles' best rate
     cliff: float = 4.0  #: factor below the smallest rate at which a short cycle diverged
     loss: float = 0.02  #: as good as the best is a loss this share above it,
     learnt: float = 0.1  #: unless that is more than this share of what the best has learnt
@@ -100,14 +100,17 @@ def has_learnt(trial: Trial, guess: float) -> bool:
     return trial.loss is not None and trial.loss < (1 - LEARNT) * guess
 
 
-def verified_rate(trials: Sequence[Trial], *, guess: float, margins: Margins = MARGINS) -> float:
-    """The largest rate for the whole training, never above a cliff's margin."""
+def verified_rate(trials: Sequence[Trial], *, start: float, guess: float, margins: Margins = MARGINS) -> float:
+    """The largest rate for the whole training, never above a cliff's margin.
+
+    Where no trial has learnt anything, nothing tells which rate is good, and the one they began at is as good as any.
+    """
     rates = [trial.max_lr / margins.cliff for trial in trials if trial.loss is None]
     best = best_of(trials)
     if has_learnt(best, guess):
         rates.append(_bottom(trials, guess=guess, margins=margins) / margins.best)
-    elif best.loss is not None:  # a longer cycle learns more, but nothing tells at which rate
-        rates.append(best.max_lr)
+    elif best.loss is not None:
+        rates.append(2.0 ** round(math.log2(start)))
     return min(rates)
 
 
@@ -134,9 +137,9 @@ def _offset(trials: Sequence[Trial], best: Trial) -> float:
 
 
 def is_bracketed(trials: Sequence[Trial]) -> bool:
-    """Whether the best trial has a worse one on either side."""
-    best = best_of(trials).max_lr
-    return any(trial.max_lr < best for trial in trials) and any(trial.max_lr > best for trial in trials)
+    """Whether the best trial has a worse one, an octave away, on either side."""
+    best, tried = best_of(trials).max_lr, {trial.max_lr for trial in trials}
+    return {best / 2, best * 2} <= tried
 
 
 def why(trials: Sequence[Trial], *, max_lr: float, guess: float, margins: Margins = MARGINS) -> str:
@@ -153,7 +156,7 @@ def _place(trials: Sequence[Trial], *, max_lr: float, guess: float, margins: Mar
     if any(trial.loss is None and math.isclose(trial.max_lr, cliff) for trial in trials):
         return f"a factor of {margins.cliff:g} below {cliff:.3g}, where a short cycle diverged"
     if not has_learnt(best_of(trials), guess):
-        return f"the best of them, though none got clearly below {guess:.3g}, the loss of guessing"
+        return f"where they began; none got clearly below {guess:.3g}, the loss of guessing, so nothing tells more"
     good = f"{margins.best * max_lr:.2g}, the smallest rate as good as the best"
     return f"a factor of {margins.best:g} below {good}, because a whole cycle spends longer at its peak"
 

@@ -72,6 +72,8 @@ def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column
     rows: dict[int, tuple[float | None, float | None, float | None]] = {}
     for event in events:
         if event.type == "steps" and event.data["phase"] == phase:
+            if event.data["first_step"] == 0 and phase != "training":
+                rows = {}  # a search that a later attempt began anew may take fewer steps, a training does not
             columns = zip(event.data["learning_rate"], event.data["momentum"], event.data["loss"], strict=True)
             rows.update(enumerate(columns, event.data["first_step"]))
         elif event.type == "rewind" and phase == "training":

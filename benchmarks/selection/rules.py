@@ -101,6 +101,6 @@ def verified(margins: Margins = MARGINS) -> Rule:
         ):
             trials.append(measure_trial(records, task, lr=rate, steps=budget.trial_steps, seed=seed))
             spent += trials[-1].steps
-        return Pick(verified_rate(trials, guess=GUESS, margins=margins), spent)
+        return Pick(verified_rate(trials, start=start, guess=GUESS, margins=margins), spent)
 
     return pick

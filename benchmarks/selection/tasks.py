@@ -88,11 +88,14 @@ TASKS = [
     Task("mnist-resnet9-sgd", "mnist", 14, 4000, ("resnet9", 8), "sgd", 64, 8),
     Task("cifar-lenet-sgd", "cifar", 16, 5000, "lenet", "sgd", 64, 8),
     Task("digits-cnn3-adamw", "digits", 8, 1000, "cnn3", "adamw", 32, 16),
-    Task("mnist-cnn3-sgd", "mnist", 14, 4000, "cnn3", "sgd", 64, 8, fresh=True),
-    Task("cifar-mlp-sgd", "cifar", 16, 5000, ("mlp", 128), "sgd", 64, 8, fresh=True),
-    Task("digits-mlp-adam", "digits", 8, 1000, ("mlp", 128), "adam", 32, 16, fresh=True),
-    Task("digits-resnet9-adamw", "digits", 8, 1000, ("resnet9", 8), "adamw", 32, 16, fresh=True),
-    Task("digits-resnet20-adamw", "digits", 8, 1000, "resnet20", "adamw", 32, 16, fresh=True),
+    Task("mnist-cnn3-sgd", "mnist", 14, 4000, "cnn3", "sgd", 64, 8),
+    Task("cifar-mlp-sgd", "cifar", 16, 5000, ("mlp", 128), "sgd", 64, 8),
+    Task("digits-mlp-adam", "digits", 8, 1000, ("mlp", 128), "adam", 32, 16),
+    Task("digits-resnet9-adamw", "digits", 8, 1000, ("resnet9", 8), "adamw", 32, 16),
+    Task("digits-resnet20-adamw", "digits", 8, 1000, "resnet20", "adamw", 32, 16),
+    Task("mnist-mlp-adam", "mnist", 28, 4000, ("mlp", 128), "adam", 64, 8, fresh=True),
+    Task("cifar-lenet-adamw", "cifar", 16, 5000, "lenet", "adamw", 64, 8, fresh=True),
+    Task("digits-cnn3-sgd", "digits", 8, 1000, "cnn3", "sgd", 32, 16, fresh=True),
 ]
 BY_NAME = {task.name: task for task in TASKS}
 

@@ -1,6 +1,8 @@
 """From options to a job's spec: only what the user gave is sent, on top of a file where there is one."""
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ NAMED_PARTS: dict[str, tuple[str, str | None]] = {
     "optimizer": ("name", "sgd"),
     "schedule": ("policy", "one_cycle"),
 }
+# Numbers as people write them and JSON does not: .5, 5. and +0.5.
+_NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, settings: Sequence[str]) -> Json:
@@ -30,6 +34,7 @@ def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, sett
         if not equals or not name:
             raise typer.BadParameter(f"{setting!r} must look like schedule.final_div=1000", param_hint="--set")
         put(spec, tuple(name.split(".")), read_value(value))
+    _check_finite(spec, ())
     return spec
 
 
@@ -81,7 +86,16 @@ def read_value(text: str) -> Any:  # noqa: ANN401
     try:
         return json.loads(text)
     except ValueError:
-        return text
+        return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _check_finite(value: Any, path: tuple[str, ...]) -> None:  # noqa: ANN401
+    """End the command where a number is NaN or infinite: the body could not even be written as JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number", param_hint=".".join(path))
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        _check_finite(part, (*path, str(name)))
 
 
 def read_named(text: str) -> Any:  # noqa: ANN401

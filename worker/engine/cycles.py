@@ -66,7 +66,8 @@ def judge(workload: Workload, cycle: Cycle, *, control: Control) -> float | None
     """
     if cycle.diverged:
         return None
-    recompute_statistics(cycle.network, plain_batches(workload), precision=workload.precision)
     images = workload.training.last_of_first_epoch(workload.seed, count=_JUDGED_IMAGES)
-    loss = evaluate(cycle.network, images, precision=workload.precision, control=control).loss
+    with memory_errors(), determinism(workload.deterministic):
+        recompute_statistics(cycle.network, plain_batches(workload), precision=workload.precision)
+        loss = evaluate(cycle.network, images, precision=workload.precision, control=control).loss
     return loss if math.isfinite(loss) else None

@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _MOST_ENTRIES = 500
@@ -23,12 +24,14 @@ class TrialMemory:
     def note(self, key: str, seconds: Mapping[str, float]) -> None:
         """Add to what is known under `key`.
 
-        Of two processes that write at the same moment one loses its numbers, which costs it another trial.
+        Of two processes that write at the same moment one loses its numbers, and so does one that meets a full disk:
+        that costs another trial, and is no reason to fail a job.
         """
         entries = self._read()
         entries[key] = entries.pop(key, {}) | dict(seconds)  # last, as the newest
         newest = dict(list(entries.items())[-_MOST_ENTRIES:])
-        _replace(self._path, json.dumps(newest, indent=1) + "\n")
+        with suppress(OSError):
+            _replace(self._path, json.dumps(newest, indent=1) + "\n")
 
     def _read(self) -> dict[str, dict[str, float]]:
         if not self._path.is_file():
@@ -54,6 +57,9 @@ def _is_duration(value: object) -> bool:
 def _replace(path: Path, text: str) -> None:
     """Write aside and rename, so that a reader finds the old file or the new one."""
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(aside).replace(path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(aside).replace(path)
+    finally:
+        Path(aside).unlink(missing_ok=True)

@@ -226,16 +226,20 @@ def _mean(levels: Iterable[int], *, power: int) -> float:
 
 def _in_words(classes: list[str], counts: Counts, survey: Survey, *, ignored: int = 0) -> str:
     train, test = (sum(counts[split].values()) for split in ("train", "test"))
-    words = [f"{len(classes)} classes, {train:,} training and {test:,} test images"]
+    words = [f"{_counted(len(classes), 'class', many='classes')}, {train:,} training and {test:,} test images"]
     if survey.widths:
         smallest, largest = (f"{pick(survey.widths)} × {pick(survey.heights)}" for pick in (min, max))
         colour = "grey" if survey.mode == "L" else "colour"
         words.append(f"{smallest} to {largest} pixels, {colour}" if smallest != largest else f"{smallest}, {colour}")
     if survey.problems:
-        words.append(f"{len(survey.problems):,} files that cannot be read")
+        words.append(f"{_counted(len(survey.problems), 'file', many='files')} that cannot be read")
     if ignored:
-        words.append(f"{ignored:,} files that are not images, ignored")
+        words.append(f"{_counted(ignored, 'file that is no image', many='files that are no images')}, ignored")
     return "; ".join(words) + "."
+
+
+def _counted(number: int, one: str, *, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _limit(request: Request) -> None:

@@ -53,6 +53,14 @@ class TestReports:
         assert "Class folders" in report["expected"]
         assert left_behind(settings) == []
 
+    def test_one_is_counted_as_one(self, client, upload, images, check_all):
+        broken = "pets/train/cat/0.png"
+        upload(name="cats", files={name: images[name] for name in images if "/cat/" in name})
+        upload(files=images | {broken: images[broken][:40]})
+        check_all()
+        assert report_of(client, "cats")["found"].startswith("1 class, ")
+        assert "; 1 file that cannot be read" in report_of(client)["found"]
+
     def test_a_long_list_is_cut(self, client, upload, check_all):
         upload(files={f"{kind}/{number}.png": b"broken" for kind in ("cat", "dog") for number in range(60)})
         check_all()

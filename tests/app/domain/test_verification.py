@@ -56,37 +56,46 @@ class TestSearch:
 class TestRate:
     @given(best=st.floats(1e-3, 1))
     def test_is_a_margin_below_the_bottom_of_the_bowl_or_less(self, best):
-        bottom = verified_rate(search(bowl(best), start=best), guess=GUESS) * MARGINS.best
+        bottom = verified_rate(search(bowl(best), start=best), start=best, guess=GUESS) * MARGINS.best
         assert best / 2 <= bottom <= best * (1 + 1e-9)
 
     def test_of_a_parabola_is_its_bottom(self):
         trials = [Trial(2.0**-3, 1.0, STEPS), Trial(2.0**-4, 1.6, STEPS), Trial(2.0**-2, 1.2, STEPS)]
         # (0.6 - 0.2) / (2 · 0.8) = 0.25 octaves above 0.125
-        assert verified_rate(trials, guess=GUESS) == pytest.approx(0.125 * 2**0.25 / 1.75)
+        assert verified_rate(trials, start=0.1, guess=GUESS) == pytest.approx(0.125 * 2**0.25 / 2)
 
     def test_takes_the_smallest_of_rates_as_good_as_each_other(self):
         # 2 % of 0.78 is 0.0156, so 0.79 is as good as the best and 0.81 is not.
         losses = {2.0**-8: 0.82, 2.0**-7: 0.81, 2.0**-6: 0.79, 2.0**-5: 0.78}
         trials = [Trial(rate, loss, STEPS) for rate, loss in losses.items()]
-        assert verified_rate(trials, guess=GUESS) == 2.0**-6 / MARGINS.best
+        assert verified_rate(trials, start=0.1, guess=GUESS) == 2.0**-6 / MARGINS.best
 
     def test_where_little_was_learnt_small_differences_count(self):
         # 2 % of 2.1 is 0.042; a tenth of what was learnt, 2.3 - 2.1, is 0.02.
         trials = [Trial(0.25, 2.1, STEPS), Trial(0.125, 2.13, STEPS), Trial(0.0625, 2.2, STEPS)]
-        assert verified_rate(trials, guess=GUESS) == 0.25 / MARGINS.best
+        assert verified_rate(trials, start=0.1, guess=GUESS) == 0.25 / MARGINS.best
 
-    def test_where_nothing_was_learnt_takes_the_best_as_it_is(self):
-        assert verified_rate([Trial(0.25, 2.29, STEPS), Trial(1.0, 2.3, STEPS)], guess=GUESS) == 0.25
+    @pytest.mark.parametrize(("cliff", "expected"), [(None, 0.0625), (0.125, 0.125 / 4)])
+    def test_where_nothing_was_learnt_is_where_the_search_began(self, cliff, expected):
+        trials = [Trial(0.0625, 2.3, STEPS), Trial(0.25, 2.28, STEPS), *([Trial(cliff, None, 3)] if cliff else [])]
+        assert verified_rate(trials, start=0.07, guess=GUESS) == expected
 
     def test_stays_clear_of_the_cliff(self):
         trials = search(bowl(0.25, cliff=0.5), start=0.25)
-        assert verified_rate(trials, guess=GUESS) == 0.5 / MARGINS.cliff  # 0.125, and 0.25 / 1.75 would be 0.143
+        assert (
+            verified_rate(trials, start=0.1, guess=GUESS) == 0.5 / MARGINS.cliff
+        )  # 0.125, and 0.25 / 1.75 would be 0.143
 
     def test_of_trials_that_all_diverged_is_below_the_smallest(self):
-        assert verified_rate([Trial(1.0, None, 3), Trial(0.25, None, 3)], guess=GUESS) == 0.25 / MARGINS.cliff
+        assert (
+            verified_rate([Trial(1.0, None, 3), Trial(0.25, None, 3)], start=0.1, guess=GUESS) == 0.25 / MARGINS.cliff
+        )
 
     def test_without_a_neighbour_goes_by_the_best_alone(self):
-        assert verified_rate([Trial(0.5, 1.0, STEPS), Trial(0.25, 1.2, STEPS)], guess=GUESS) == 0.5 / MARGINS.best
+        assert (
+            verified_rate([Trial(0.5, 1.0, STEPS), Trial(0.25, 1.2, STEPS)], start=0.1, guess=GUESS)
+            == 0.5 / MARGINS.best
+        )
 
     def test_of_equal_losses_takes_the_careful_one(self):
         assert best_of([Trial(0.5, 1.0, STEPS), Trial(0.25, 1.0, STEPS)]).max_lr == 0.25
@@ -114,12 +123,12 @@ class TestBudget:
 class TestWords:
     def test_of_a_parabola(self):
         trials = search(bowl(0.25), start=0.25)
-        told = why(trials, max_lr=verified_rate(trials, guess=GUESS), guess=GUESS)
+        told = why(trials, max_lr=verified_rate(trials, start=0.25, guess=GUESS), guess=GUESS)
         assert "0.125: 1.1, 0.25: 1, 0.5: 1.1" in told
-        assert "0.14 is a factor of 1.75 below 0.25, the smallest rate as good as the best" in told
+        assert "0.12 is a factor of 2 below 0.25, the smallest rate as good as the best" in told
 
     def test_of_a_cliff(self):
         trials = search(bowl(0.25, cliff=0.5), start=0.25)
-        told = why(trials, max_lr=verified_rate(trials, guess=GUESS), guess=GUESS)
+        told = why(trials, max_lr=verified_rate(trials, start=0.25, guess=GUESS), guess=GUESS)
         assert "0.5: diverged" in told
         assert "0.12 is a factor of 4 below 0.5, where a short cycle diverged" in told

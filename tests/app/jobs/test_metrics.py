@@ -167,6 +167,12 @@ class TestRangeTest:
         assert [value is None for value in columns["loss"]] == [loss is None for loss in losses]
         assert all(value is None for value, loss in zip(columns["smoothed_loss"], losses, strict=True) if loss is None)
 
+    @pytest.mark.parametrize("phase", ["range_test", "verifying"])
+    def test_a_later_attempt_begins_anew_even_if_it_takes_fewer_steps(self, metrics, phase):
+        """A worker on another device may see the loss diverge sooner."""
+        first, second = [steps(0, [3.0, 3.0], phase=phase), steps(2, [2.0], phase=phase)], steps(0, [1.0], phase=phase)
+        assert metrics(*first, second, query=f"?phase={phase}")["steps"]["step"] == [0]
+
     def test_a_training_with_a_sweep_of_its_own_shows_either(self, client, written):
         event, losses = self.sweep(100)
         url = written(event, steps(0, [9.0]))["metrics"]

@@ -93,6 +93,9 @@ class TestSettings:
             ("epochs=3", {"epochs": 3}),
             ("name=three", {"name": "three"}),
             ("early_stopping=null", {"early_stopping": None}),
+            ("mixup=.5", {"mixup": 0.5}),
+            ("mixup=+5.", {"mixup": 5.0}),
+            ("name=1.2.3", {"name": "1.2.3"}),
             ("schedule.up=0.3", {"schedule": {"policy": "one_cycle", "up": 0.3}}),
             ("optimizer.nesterov=false", {"optimizer": {"name": "sgd", "nesterov": False}}),
             ("tags=[1,2]", {"tags": [1, 2]}),
@@ -101,6 +104,19 @@ class TestSettings:
     )
     def test_values_are_json_where_they_can_be(self, setting, expected):
         assert spec_of(setting) == {"kind": "training", **expected}
+
+    @pytest.mark.parametrize(
+        ("setting", "place"),
+        [
+            ("mixup=NaN", "mixup"),
+            ("schedule.max_lr=-Infinity", "schedule.max_lr"),
+            ("schedule.milestones=[0.5,1e999]", "schedule.milestones.1"),
+        ],
+    )
+    def test_numbers_that_json_lacks_are_refused(self, setting, place):
+        with pytest.raises(typer.BadParameter, match="not a finite number") as caught:
+            spec_of(setting)
+        assert caught.value.param_hint == place
 
     @pytest.mark.parametrize("setting", ["epochs", "=3"])
     def test_must_name_a_field_and_a_value(self, setting):

@@ -6,7 +6,7 @@ from app.domain.schedules import build_schedule
 from app.domain.verification import Budget
 from worker.engine.batch_norm import has_statistics
 from worker.engine.cycles import judge, run_cycle
-from worker.engine.errors import Stopped
+from worker.engine.errors import DeviceOutOfMemory, Stopped
 from worker.engine.events import Logged, PhaseStarted, StepsDone, Stop
 from worker.engine.verification import run_trials
 
@@ -59,6 +59,25 @@ class TestJudgement:
             losses = [nn.functional.cross_entropy(done.network(x), y, reduction="sum").item() for x, y in images]
         expected = sum(losses) / sum(len(y) for _, y in images)
         assert judge(workload, done, control=stopping()) == pytest.approx(expected, rel=1e-5)
+
+    def test_says_what_a_device_without_memory_left_means(self, cycle, stopping, monkeypatch):
+        def full(*_, **__):
+            raise torch.OutOfMemoryError("no memory is left")
+
+        done, workload, _ = cycle()
+        monkeypatch.setattr("worker.engine.cycles.evaluate", full)
+        with pytest.raises(DeviceOutOfMemory, match="no memory is left"):
+            judge(workload, done, control=stopping())
+
+    def test_is_deterministic_where_the_work_is(self, cycle, stopping, monkeypatch):
+        done, workload, _ = cycle(deterministic=True)
+        seen = []
+        monkeypatch.setattr(
+            "worker.engine.cycles.recompute_statistics",
+            lambda *_, **__: seen.append(torch.are_deterministic_algorithms_enabled()),
+        )
+        judge(workload, done, control=stopping())
+        assert seen == [True]
 
     def test_is_made_with_exact_statistics(self, cycle, stopping):
         done, workload, _ = cycle(architecture={"name": "resnet9", "width": 2})
