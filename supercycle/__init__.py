@@ -54,6 +54,11 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
     return value
 
 
+def __dir__() -> list[str]:
+    """What is there at once and what is loaded on first use."""
+    return sorted({*globals(), *_HOMES})
+
+
 __all__ = [
     "Client",
     "ConnectionFailed",

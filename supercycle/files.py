@@ -44,6 +44,8 @@ def as_archive(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is neither an archive nor a folder")
     with tempfile.TemporaryDirectory(prefix="supercycle-") as scratch:

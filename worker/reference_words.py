@@ -2,7 +2,7 @@
 
 # By part and field, for those whose schema has no description.
 MEANINGS: dict[tuple[str, str], str] = {
-    ("job", "dataset"): "The images: a name or id of `GET /v1/datasets`, or an object.",
+    ("job", "dataset"): "The images: a name or id of `GET /v1/datasets`, or an object. [Formats](datasets.md)",
     ("job", "architecture"): "The network: a name of [architectures.md](architectures.md), or an object.",
     ("job", "optimizer"): "A name, or an object.",
     ("job", "batch_size"): "Images whose gradients are computed at once.",

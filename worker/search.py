@@ -9,7 +9,7 @@ from app.domain.specs import RangeTestSpec, TrainingSpec
 from app.domain.suggestion import Suggestion
 from app.domain.verification import (
     FEWEST_STEPS,
-    MIDDLE,
+    USUAL,
     Budget,
     Trial,
     best_of,
@@ -92,7 +92,7 @@ class Search:
         """From short cycles around the minimum of a short sweep."""
         curves, suggestion = self._sweep(self._spec.range_test(steps=budget.sweep_steps))
         spent = sum(len(curve.losses) for curve in curves)
-        start = suggestion.landmarks.minimum or MIDDLE[self._spec.optimizer.name]
+        start = suggestion.landmarks.minimum or USUAL[self._spec.optimizer.name]
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
         guess = loss_of_guessing(self._workload)
         max_lr = verified_rate(trials, start=start, guess=guess)

@@ -14,9 +14,9 @@ from app.domain.suggestion import OptimizerName
 FEWEST_STEPS = 400  # a shorter training has no steps to spare for trials
 SWEEP_SHARE, TRIAL_SHARE, BUDGET_SHARE = 0.09, 0.05, 0.3  # of the training's optimizer steps
 MOST_SWEEP_STEPS = 300
-LEARNT = 0.02  # of the loss of guessing: a trial that ends less below it has learnt nothing
+LEARNT = 0.05  # of the loss of guessing: a trial that ends less below it has learnt nothing
 # Where a sweep shows no minimum, in the middle of what is usual.
-MIDDLE: dict[OptimizerName, float] = {"sgd": 2.0**-4, "adam": 2.0**-7, "adamw": 2.0**-7}
+USUAL: dict[OptimizerName, float] = {"sgd": 2.0**-4, "adam": 2.0**-7, "adamw": 2.0**-7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,14 @@ def has_learnt(trial: Trial, guess: float) -> bool:
 def verified_rate(trials: Sequence[Trial], *, start: float, guess: float, margins: Margins = MARGINS) -> float:
     """The largest rate for the whole training, never above a cliff's margin.
 
-    Where no trial has learnt anything, nothing tells which rate is good, and the one they began at is as good as any.
+    Where no trial has learnt anything, nothing tells which rate is good, and `start` is as good as any.
     """
     rates = [trial.max_lr / margins.cliff for trial in trials if trial.loss is None]
     best = best_of(trials)
     if has_learnt(best, guess):
         rates.append(_bottom(trials, guess=guess, margins=margins) / margins.best)
     elif best.loss is not None:
-        rates.append(2.0 ** round(math.log2(start)))
+        rates.append(start)
     return min(rates)
 
 
@@ -156,7 +156,7 @@ def _place(trials: Sequence[Trial], *, max_lr: float, guess: float, margins: Mar
     if any(trial.loss is None and math.isclose(trial.max_lr, cliff) for trial in trials):
         return f"a factor of {margins.cliff:g} below {cliff:.3g}, where a short cycle diverged"
     if not has_learnt(best_of(trials), guess):
-        return f"where they began; none got clearly below {guess:.3g}, the loss of guessing, so nothing tells more"
+        return f"what the search began with, since none got clearly below {guess:.3g}, the loss of guessing"
     good = f"{margins.best * max_lr:.2g}, the smallest rate as good as the best"
     return f"a factor of {margins.best:g} below {good}, because a whole cycle spends longer at its peak"
 

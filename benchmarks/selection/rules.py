@@ -9,7 +9,7 @@ import numpy as np
 
 from app.domain.smoothing import loess
 from app.domain.suggestion import Suggestion, suggest_learning_rate
-from app.domain.verification import MARGINS, MIDDLE, Budget, Margins, Trial, next_rate, verified_rate
+from app.domain.verification import MARGINS, USUAL, Budget, Margins, Trial, next_rate, verified_rate
 from benchmarks.selection.grid import total_steps
 from benchmarks.selection.measuring import measure_hits, measure_sweep, measure_trial
 from benchmarks.selection.records import Records
@@ -93,7 +93,7 @@ def verified(margins: Margins = MARGINS) -> Rule:
         budget = Budget.of(total)
         assert budget is not None
         sweep = measure_sweep(records, task, steps=budget.sweep_steps, seed=seed, start=AUTO_START[task.optimizer])
-        start = _read(task, sweep).landmarks.minimum or MIDDLE[task.optimizer]
+        start = _read(task, sweep).landmarks.minimum or USUAL[task.optimizer]
         spent, trials = len(sweep["rates"]), list[Trial]()
         while (
             spent + budget.trial_steps <= budget.total

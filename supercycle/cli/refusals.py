@@ -1,7 +1,7 @@
 """Errors as people at a command line read them: options instead of JSON pointers, commands instead of addresses."""
 
 from supercycle.cli.output import complain
-from supercycle.cli.spec import OPTIONS
+from supercycle.cli.spec import OPTIONS, flag
 from supercycle.errors import FieldError, ProblemError, SupercycleError
 
 # What the service says about these speaks of HTTP; here is what to type.
@@ -50,7 +50,7 @@ def option_for(path: tuple[str, ...]) -> str:
     """The option that gives the field at `path` of a spec its value."""
     for option, (place, _) in OPTIONS.items():
         if path == place or (path == place[:-1] and place[-1] in MARKERS) or _holds(option, place, path):
-            return "--tag" if option == "tags" else f"--{option.replace('_', '-')}"
+            return flag(option)
     return f"--set {'.'.join(path)}"
 
 

@@ -19,23 +19,79 @@ NAMED_PARTS: dict[str, tuple[str, str | None]] = {
     "optimizer": ("name", "sgd"),
     "schedule": ("policy", "one_cycle"),
 }
+# Where a value belongs in the spec, and the value.
+Field = tuple[tuple[str, ...], Any]
 # Numbers as people write them and JSON does not: .5, 5. and +0.5.
 _NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, settings: Sequence[str]) -> Json:
-    """The body of a submission: the file `base`, then the options that were given, then each `--set`."""
+    """The body of a submission: the file `base`, and on top of it what the options and each `--set` say.
+
+    Whatever replaces a whole object goes first, so that it cannot replace a field that was given beside it.
+    """
     spec = {**read_base(base, kind), "kind": kind}
-    for option, (path, read) in OPTIONS.items():
-        if options.get(option) not in (None, []):
-            put(spec, path, read(options[option]))
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{setting!r} must look like schedule.final_div=1000", param_hint="--set")
-        put(spec, tuple(name.split(".")), read_value(value))
+    given = {
+        option: (path, read(options[option]))
+        for option, (path, read) in OPTIONS.items()
+        if options.get(option) not in (None, [])
+    }
+    said = [field for setting in settings for field in _read_setting(setting)]
+    for option, (path, value) in given.items():
+        _refuse_two_values(option, path, value, said=said)
+    replacing = sorted((field for field in said if _replaces(field[0])), key=lambda field: len(field[0]))
+    adding = [field for field in said if not _replaces(field[0])]
+    for path, value in (*replacing, *given.values(), *adding):
+        put(spec, path, value)
     _check_finite(spec, ())
     return spec
+
+
+def flag(option: str) -> str:
+    """An option as it is typed."""
+    return "--tag" if option == "tags" else f"--{option.replace('_', '-')}"
+
+
+def _read_setting(setting: str) -> list[Field]:
+    """The field of one `--set` with its value; of an object that does not say which one it is, each of its fields."""
+    name, equals, text = setting.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{setting!r} must look like schedule.final_div=1000", param_hint="--set")
+    path, value = tuple(name.split(".")), read_value(text)
+    if path == ("schedule",) and not isinstance(value, dict):
+        detail = "is an object; give --policy or --shape, or one of its fields, e.g. --set schedule.up=0.3"
+        raise typer.BadParameter(detail, param_hint="--set schedule")
+    marker, default = NAMED_PARTS.get(name, (None, None))
+    if value and isinstance(value, dict) and default is not None and marker not in value:
+        return [((*path, field), one) for field, one in value.items()]
+    return [(path, value)]
+
+
+def _replaces(path: tuple[str, ...]) -> bool:
+    """Whether a value there takes the place of a whole object, or may: it is one, or says which one it is."""
+    return len(path) == 1 or NAMED_PARTS.get(path[0], ("", None))[0] == path[1]
+
+
+def _refuse_two_values(option: str, path: tuple[str, ...], value: Any, *, said: Sequence[Field]) -> None:  # noqa: ANN401
+    for place, other in said:
+        if _differ(path, value, deeper=place, other=other) or _differ(place, other, deeper=path, other=value):
+            hint = f"{flag(option)} and --set {'.'.join(place)}"
+            raise typer.BadParameter("say different things of the same field; leave one out", param_hint=hint)
+
+
+def _differ(path: tuple[str, ...], value: Any, *, deeper: tuple[str, ...], other: Any) -> bool:  # noqa: ANN401
+    """Whether `value` at `path` leaves no room for `other` at the same place, or at a field of it."""
+    if deeper[: len(path)] != path:
+        return False
+    for name in deeper[len(path) :]:
+        marker = NAMED_PARTS.get(path[0], (None, None))[0]
+        fields = {marker: value} if marker and isinstance(value, str) else value
+        if not isinstance(fields, dict):
+            return True
+        if name not in fields:
+            return False
+        value = fields[name]
+    return bool(value != other)
 
 
 def check_essentials(spec: Json) -> None:
@@ -73,6 +129,8 @@ def put(spec: Json, path: Sequence[str], value: Any) -> None:  # noqa: ANN401
 def _part(name: str, present: Any, *, field: str, value: Any, has_preset: bool) -> Json:  # noqa: ANN401
     """What stands under `name`, as an object that is about to get `field`."""
     marker, default = NAMED_PARTS.get(name, (None, None))
+    if present and not isinstance(present, dict) and not (marker and isinstance(present, str)):
+        raise typer.BadParameter(f"is {present!r}, which has no field {field!r}", param_hint=name)
     part = {marker: present} if marker and isinstance(present, str) else dict(present or {})
     if marker is None:
         return part

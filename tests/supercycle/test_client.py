@@ -276,8 +276,8 @@ class TestAddDataset:
         assert b"PK-content" in service.requests[0].body
 
     def test_nothing_there(self, client, tmp_path):
-        with pytest.raises(FileNotFoundError, match="neither an archive nor a folder"):
-            client.add_dataset("cats", tmp_path / "none")
+        with pytest.raises(FileNotFoundError, match=r"nope\.npz does not exist"):
+            client.add_dataset("cats", tmp_path / "nope.npz")
 
     def test_registers_a_folder_of_the_server(self, service, client, canned):
         service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)

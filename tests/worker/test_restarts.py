@@ -124,7 +124,9 @@ class TestLowering:
         line, result, _ = held
         first, last = line.of(Rewound)[0], line.of(Rewound)[-1]
         assert first.to_step == 0
-        assert first.reason.startswith("The loss fell. Training at 45 diverged, so it began again at 15, a third of it. Between steps")
+        assert first.reason.startswith(
+            "The loss fell. Training at 45 diverged, so it began again at 15, a third of it. Between steps"
+        )
         assert line.settled["max_lr"]["reason"] == last.reason
         before = line.events[: line.events.index(last)]
         wasted = sum(len(event.loss) for event in before if isinstance(event, StepsDone))

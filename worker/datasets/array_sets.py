@@ -16,7 +16,7 @@ from worker.datasets.source import Mode
 
 _SHAPES = "Images are (N, H, W), (N, H, W, C) or (N, C, H, W), with 1 or 3 channels."
 _ONE = 1 + 1e-6  #: arithmetic in 32 bits may leave a little more than 1
-_VALUES = "Values are whole from 0 to 255, or all of them from 0 to 1."
+_VALUES = "Values are whole from 0 to 255, or all of them from 0 to 1, which is then white."
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -53,6 +53,7 @@ class ArraySet:
     labels: dict[str, Labels]
     layouts: dict[str, Layout]
     largest: float | None  #: the largest of all values that may have a fraction
+    binary: Stored | None  #: whole numbers of which none is above 1, so that 1 is white in both splits
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -80,11 +81,18 @@ class ArraySet:
             layout = self.layouts[split]
             digest = hashlib.sha256(repr((layout.count, *layout.picture)).encode())
             for first, block in _numbered(pair.images):
-                pixels = np.ascontiguousarray(layout.arrange(_as_bytes(block, pair.images, first, self.largest)))
+                pixels = np.ascontiguousarray(layout.arrange(self._as_bytes(block, pair.images, first)))
                 digest.update(pixels.data)
                 yield split, pixels
             digest.update(self.labels[split].data)
             self.digests[split] = digest.hexdigest()
+
+    def _as_bytes(self, block: NDArray[Any], stored: Stored, first: int) -> Pixels:
+        if block.dtype.kind == "b":
+            return block.view(np.uint8) * np.uint8(255)
+        if block.dtype.kind in "ui" and self.binary is not None:
+            return _from_binary(block, stored, first, like=self.binary.name)
+        return _from_numbers(block, stored, first, largest=self.largest)
 
 
 def judge_arrays(files: ArrayFiles) -> ArraySet:
@@ -95,7 +103,9 @@ def judge_arrays(files: ArrayFiles) -> ArraySet:
     given = {split: read_labels(pair, count=layouts[split].count) for split, pair in files.pairs.items()}
     classes, labels = read_classes(files, given)
     fractions = [files.pairs[split].images for split, header in headers.items() if header.dtype.kind == "f"]
-    return ArraySet(files, classes, labels, layouts, max(map(_largest, fractions), default=None))
+    whole = [files.pairs[split].images for split, header in headers.items() if header.dtype.kind in "ui"]
+    largest = max(map(_largest, fractions), default=None)
+    return ArraySet(files, classes, labels, layouts, largest, binary=next(filter(_is_binary, whole[:1]), None))
 
 
 def _layout(stored: Stored, header: Header) -> Layout:
@@ -138,11 +148,22 @@ def _largest(stored: Stored) -> float:
     return largest
 
 
-def _as_bytes(block: NDArray[Any], stored: Stored, first: int, largest: float | None) -> Pixels:
+def _is_binary(stored: Stored) -> bool:
+    """Whether none of its whole numbers is above 1; of ordinary pictures the first block tells."""
+    return all(block.max() <= 1 for block in read_blocks(stored))
+
+
+def _from_binary(block: NDArray[Any], stored: Stored, first: int, *, like: str) -> Pixels:
+    outside = (block < 0) | (block > 1)
+    because = f"as no value of {like} is above 1, only 0 and 1 are taken"
+    _refuse_where(outside, block, stored, first, rule=lambda value: f"is {value}; {because}")
+    pixels: Pixels = block.astype(np.uint8) * np.uint8(255)
+    return pixels
+
+
+def _from_numbers(block: NDArray[Any], stored: Stored, first: int, *, largest: float | None) -> Pixels:
     if block.dtype == np.uint8:
         return block
-    if block.dtype.kind == "b":
-        return block.view(np.uint8) * np.uint8(255)
     outside = ~((block >= 0) & (block <= 255))  # also what is not a number
     _refuse_where(outside, block, stored, first, rule=lambda value: f"is {value}, which is not between 0 and 255")
     if largest is not None and largest <= _ONE and block.dtype.kind == "f":

@@ -127,6 +127,8 @@ def _check_arrays(files: ArrayFiles) -> dict[str, Any]:
 
     found, survey = survey_arrays(files, Survey())
     words = _in_words(found.classes, found.counts(), survey)
+    if found.binary is not None:
+        words += " No value is above 1, so 1 was taken for white."
     if files.unused:
         words += f" Not used: {', '.join(files.unused[:10])}."
     return _ready(found.classes, found.counts(), survey, version=found.version, words=words)

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StrictBool, model_validator
+from pydantic import ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from app.domain.presets import PRESETS, PresetName, filled
 from app.domain.specs.fields import Epochs, OpenShare, at_odds
@@ -16,6 +17,13 @@ def _asks_for_less_with_a_preset(schema: dict[str, Any]) -> None:
     """A preset names data set and architecture, which are needed without one."""
     schema["required"] = ["kind"]
     schema["anyOf"] = [{"required": ["dataset", "architecture"]}, {"required": ["preset"]}]
+
+
+def _unknown_preset(name: object) -> ValidationError:
+    """The field's own error, and it alone: without the preset, all that it would have filled in is missing too."""
+    expected = " or ".join(map(repr, PRESETS))
+    entry = InitErrorDetails(type="literal_error", loc=("preset",), input=name, ctx={"expected": expected})
+    return ValidationError.from_exception_data("TrainingSpec", [entry])
 
 
 class TrainingSpec(LeafSpec):
@@ -50,7 +58,11 @@ class TrainingSpec(LeafSpec):
     @classmethod
     def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401
         name = data.get("preset") if isinstance(data, dict) else None
-        return filled(name, data) if isinstance(name, str) and name in PRESETS else data
+        if name is None:
+            return data
+        if not isinstance(name, str) or name not in PRESETS:
+            raise _unknown_preset(name)
+        return filled(name, data)
 
     @model_validator(mode="after")
     def _unfreezes_something(self) -> Self:

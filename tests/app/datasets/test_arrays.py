@@ -74,6 +74,11 @@ class TestReady:
         assert mine["channel_mean"] == pytest.approx([0.4, 0.2, 0.0])
         assert mine["report"]["found"].endswith("6 × 4, colour. Not used: weights.")
 
+    def test_black_and_white(self, added):
+        mine = added(npz(images=(IMAGES > 0).astype(np.uint8), labels=LABELS))
+        assert mine["channel_mean"] == pytest.approx([0.5])
+        assert mine["report"]["found"].endswith("6 × 4, grey. No value is above 1, so 1 was taken for white.")
+
     def test_registered(self, client, settings, check_all):
         folder = settings.dataset_roots[0] / "mine"
         folder.mkdir()

@@ -1,6 +1,7 @@
 """Presets: whole specs by name, and how what is given beside them wins."""
 
 import pytest
+from pydantic import ValidationError
 
 from app.domain.presets import PRESETS
 from app.domain.specs import TrainingSpec, parse_spec
@@ -87,6 +88,12 @@ class TestUnknown:
     def test_is_refused_with_the_names_there_are(self, spec_of):
         with pytest.raises(ValueError, match="'blog' or 'case_study'"):
             spec_of("blgo", dataset="digits", architecture="mlp")
+
+    @pytest.mark.parametrize("name", ["blgo", "", 5, ["blog"]])
+    def test_nothing_is_said_of_what_it_would_have_filled_in(self, spec_of, name):
+        with pytest.raises(ValidationError) as caught:
+            spec_of(name)
+        assert [entry["loc"] for entry in caught.value.errors()] == [("training", "preset")]
 
     def test_the_schema_asks_for_a_preset_or_for_data_and_network(self):
         schema = TrainingSpec.model_json_schema()

@@ -75,7 +75,7 @@ class TestRate:
         trials = [Trial(0.25, 2.1, STEPS), Trial(0.125, 2.13, STEPS), Trial(0.0625, 2.2, STEPS)]
         assert verified_rate(trials, start=0.1, guess=GUESS) == 0.25 / MARGINS.best
 
-    @pytest.mark.parametrize(("cliff", "expected"), [(None, 0.0625), (0.125, 0.125 / 4)])
+    @pytest.mark.parametrize(("cliff", "expected"), [(None, 0.07), (0.125, 0.125 / 4)])
     def test_where_nothing_was_learnt_is_where_the_search_began(self, cliff, expected):
         trials = [Trial(0.0625, 2.3, STEPS), Trial(0.25, 2.28, STEPS), *([Trial(cliff, None, 3)] if cliff else [])]
         assert verified_rate(trials, start=0.07, guess=GUESS) == expected

@@ -286,3 +286,9 @@ class TestPresets:
         problem = shared_client.post("/v1/jobs", json={"kind": "training", **change}).json()
         assert problem["status"] == 422
         assert (pointer, code) in [(error["pointer"], error["code"]) for error in problem["errors"]]
+
+    def test_an_unknown_one_is_the_only_thing_wrong(self, shared_client):
+        problem = shared_client.post("/v1/jobs", json={"kind": "training", "preset": "blgo"}).json()
+        (error,) = problem["errors"]
+        assert error["pointer"] == "#/preset"
+        assert "one of blog, case_study" in error["detail"]

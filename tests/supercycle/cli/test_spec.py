@@ -124,6 +124,70 @@ class TestSettings:
             spec_of(setting)
 
 
+class TestOptionsBesideSettings:
+    @pytest.mark.parametrize(
+        ("settings", "options", "expected"),
+        [
+            (
+                ['schedule={"policy":"cosine"}'],
+                {"max_lr": "0.03"},
+                {"schedule": {"policy": "cosine", "max_lr": 0.03}},
+            ),
+            (["schedule.policy=cosine"], {"max_lr": "0.03"}, {"schedule": {"policy": "cosine", "max_lr": 0.03}}),
+            (
+                ["schedule.up=0.3", 'schedule={"policy":"one_cycle"}'],
+                {},
+                {"schedule": {"policy": "one_cycle", "up": 0.3}},
+            ),
+            (
+                ['optimizer={"weight_decay":0.1}'],  # does not say which optimizer it is of
+                {"optimizer": "adamw"},
+                {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
+            ),
+            (["optimizer=adamw"], {"weight_decay": 0.1}, {"optimizer": {"name": "adamw", "weight_decay": 0.1}}),
+            (
+                ["architecture.width=16"],
+                {"architecture": "resnet9"},
+                {"architecture": {"name": "resnet9", "width": 16}},
+            ),
+            (["preset=blog"], {"max_lr": "1"}, {"preset": "blog", "schedule": {"max_lr": 1}}),
+            (["epochs=3"], {"epochs": 3}, {"epochs": 3}),  # twice the same
+        ],
+    )
+    def test_nothing_that_was_given_is_lost(self, settings, options, expected):
+        assert spec_of(*settings, **options) == {"kind": "training", **expected}
+
+    @pytest.mark.parametrize(
+        ("setting", "options", "hint"),
+        [
+            ("epochs=3", {"epochs": 5}, "--epochs and --set epochs"),
+            ("schedule.max_lr=0.1", {"max_lr": "0.03"}, "--max-lr and --set schedule.max_lr"),
+            ('schedule={"max_lr":0.1}', {"max_lr": "0.03"}, "--max-lr and --set schedule.max_lr"),
+            ('schedule={"policy":"linear"}', {"policy": "cosine"}, "--policy and --set schedule"),
+            ("optimizer=sgd", {"optimizer": "adamw"}, "--optimizer and --set optimizer"),
+            (
+                "architecture.width=16",
+                {"architecture": "resnet9:width=8"},
+                "--architecture and --set architecture.width",
+            ),
+            ("architecture.name=mlp", {"architecture": "resnet9"}, "--architecture and --set architecture.name"),
+            ("augmentation.crop=4", {"augmentation": "none"}, "--augmentation and --set augmentation.crop"),
+            ("early_stopping=null", {"early_stopping": 5}, "--early-stopping and --set early_stopping"),
+            ('tags=["a"]', {"tags": ["b"]}, "--tag and --set tags"),
+        ],
+    )
+    def test_two_values_for_one_field_are_refused(self, setting, options, hint):
+        with pytest.raises(typer.BadParameter, match="different things of the same field") as caught:
+            spec_of(setting, **options)
+        assert caught.value.param_hint == hint
+
+    @pytest.mark.parametrize("setting", ["schedule=cosine", "schedule=null", "schedule=[0.1]"])
+    def test_a_schedule_has_no_name(self, setting):
+        with pytest.raises(typer.BadParameter, match="is an object; give --policy") as caught:
+            spec_of(setting)
+        assert caught.value.param_hint == "--set schedule"
+
+
 class TestBase:
     @pytest.fixture
     def base(self, tmp_path):
@@ -138,6 +202,10 @@ class TestBase:
         path = base({"epochs": 5, "seed": 1, "optimizer": "adamw"})
         expected = {"kind": "training", "epochs": 9, "seed": 1, "optimizer": {"name": "adamw", "weight_decay": 0.1}}
         assert spec_of(base=path, epochs=9, weight_decay=0.1) == expected
+
+    def test_a_field_needs_an_object(self, base):
+        with pytest.raises(typer.BadParameter, match="is 'none', which has no field 'crop'"):
+            spec_of("augmentation.crop=4", base=base({"augmentation": "none"}))
 
     def test_another_optimizer_keeps_nothing_of_the_first(self, base):
         path = base({"optimizer": {"name": "sgd", "momentum": 0.8}, "schedule": {"policy": "linear", "max_lr": 1}})

@@ -82,10 +82,29 @@ class TestPixels:
             ((GREY / 255).astype(np.float32), GREY),
             (GREY / 255 * (1 + 5e-7), GREY),  # a little over 1 from arithmetic
             (GREY > 99, np.uint8(255) * (GREY > 99)),
-            (GREY % 2, GREY % 2),  # bytes are bytes, dark as they may be
+            (GREY % 3, GREY % 3),  # bytes are bytes, dark as they may be
+            (GREY % 2, np.uint8(255) * (GREY % 2)),  # but 0 and 1 alone are black and white
+            ((GREY % 2).astype(np.int64), np.uint8(255) * (GREY % 2)),
             ((GREY % 2).astype(np.float64), np.uint8(255) * (GREY % 2)),
         ],
-        ids=["HW", "HW1", "1HW", "HW3", "3HW", "i8", ">u2", "f255", "f1", "f4", "f1+", "bool", "dark", "binary"],
+        ids=[
+            "HW",
+            "HW1",
+            "1HW",
+            "HW3",
+            "3HW",
+            "i8",
+            ">u2",
+            "f255",
+            "f1",
+            "f4",
+            "f1+",
+            "bool",
+            "dark",
+            "u1",
+            "i1",
+            "f01",
+        ],
     )
     @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
     def test_become_bytes(self, read, images, expected, save):
@@ -103,6 +122,27 @@ class TestPixels:
         dark = np.full((2, 4, 5), 1.0)  # of 255: alone it would pass for white
         _, pixels = read(x_train=GREY.astype(float), y_train=LABELS, x_test=dark, y_test=[0, 1])
         assert set(pixels["test"].ravel().tolist()) == {1}
+
+    @pytest.mark.parametrize(
+        ("train", "test", "white"),
+        [
+            (GREY, np.uint8(1), 1),  # the training images reach 255
+            (GREY % 2, np.uint8(1), 255),
+            (GREY % 2 > 0, np.uint8(1), 255),  # they say nothing of whole numbers, and the test images do
+            (GREY / 255, np.uint8(1), 255),
+        ],
+    )
+    def test_the_training_images_say_whether_1_is_white(self, read, monkeypatch, train, test, white):
+        monkeypatch.setattr(array_content, "_BLOCK_BYTES", 50)
+        _, pixels = read(x_train=train, y_train=LABELS, x_test=np.full((2, 4, 5), test), y_test=[0, 1])
+        assert set(pixels["test"].ravel().tolist()) == {white}
+
+    def test_test_images_must_not_go_on_where_the_training_images_end(self, problem):
+        test = np.zeros((2, 4, 5), np.uint8)
+        test[1, 0, 2] = 7
+        said = problem(x_train=GREY % 2, y_train=LABELS, x_test=test, y_test=[0, 1])
+        assert (said.code, said.path) == ("out_of_range", "x_test")
+        assert said.detail == "x_test[1, 0, 2] is 7; as no value of x_train is above 1, only 0 and 1 are taken."
 
     @pytest.mark.parametrize(
         ("images", "code", "says"),
