@@ -12,7 +12,8 @@ from app.domain.landmarks import Landmarks
 from app.domain.repeats import Curve
 from app.domain.schedules import sweep_rates
 from app.domain.suggestion import suggest_learning_rate
-from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test
+from app.domain.verification import Trial
+from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test, plot_verification
 from worker.plots.range_test import draw_range_test
 from worker.plots.training import draw_loss
 
@@ -173,3 +174,14 @@ class TestAccuracy:
             for name in ("one", "two")
         )
         assert first == second
+
+
+class TestVerification:
+    @pytest.mark.parametrize("losses", [[1.2, 0.9, 0.95, None], [None, None, None, None]])
+    def test_writes_png_and_svg_with_every_rate_tried(self, tmp_path, assert_pictures, losses):
+        trials = [Trial(2.0**-place, loss, 22) for place, loss in enumerate(losses)]
+        stem = tmp_path / "verification"
+        assert_pictures(plot_verification(trials, max_lr=0.0625, path_stem=stem, title="Short cycles"), stem)
+        text = (tmp_path / "verification.svg").read_text()
+        assert all(f"<!-- {rate:.3g} -->" in text for rate in (1, 0.5, 0.25, 0.125))
+        assert ("<!-- diverged -->" in text) == (None in losses)

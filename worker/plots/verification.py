@@ -19,7 +19,11 @@ def plot_verification(trials: Sequence[Trial], *, max_lr: float, path_stem: Path
         label = "diverged" if number == 0 else None
         axes.axvline(trial.max_lr, color=BLACK, linestyle=":", linewidth=1.6, label=label)
     axes.axvline(max_lr, color=VERMILION, linewidth=2.2, label=f"max_lr {max_lr:.2g}")
-    rates = [max_lr, *(trial.max_lr for trial in trials)]
-    axes.set_xlim(min(rates) / 1.5, max(rates) * 1.5)
-    canvas.finish(notes=[f"Each cycle took {max(trial.steps for trial in trials)} optimizer steps at most."])
+    tried = sorted(trial.max_lr for trial in trials)
+    axes.set_xticks(tried, labels=[f"{rate:.3g}" for rate in tried])
+    axes.minorticks_off()
+    axes.set_xlim(min(*tried, max_lr) / 1.5, max(*tried, max_lr) * 1.5)
+    steps = max(trial.steps for trial in trials)
+    note = f"Cycles of {steps} optimizer steps. The whole training stays below their best: it is longer at its peak."
+    canvas.finish(notes=[note])
     return canvas.save(path_stem)
