@@ -8,6 +8,7 @@ what a training delivers, and of the accuracy of its last epoch.
 
 import argparse
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,26 +16,17 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from app.domain import catalog
 from app.domain.schedules import build_schedule
 from app.domain.specs import TrainingSpec, parse_spec
+from benchmarks.silent import Silent
 from worker.engine.data import Dataset, Images
-from worker.engine.events import Event, Stop
 from worker.engine.training import Trained, train
 from worker.engine.workload import prepare
 
 ARMED = ("always", "annealing")
-
-
-class Silent:
-    """Takes events and drops them."""
-
-    def emit(self, event: Event) -> None:
-        """Nothing to do."""
-
-    def stop_requested(self) -> Stop | None:
-        """Never."""
-        return None
 
 
 def digits() -> Dataset:

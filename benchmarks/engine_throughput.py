@@ -35,9 +35,9 @@ from app.domain.specs import Augmentation, TrainingSpec, parse_spec
 from benchmarks.peers.company import Company
 from benchmarks.peers.pictures import CIFAR10_ARCHIVE, cifar10, cifar10_files
 from benchmarks.peers.request import UNTIMED_STEPS, Request
+from benchmarks.silent import Silent
 from worker.engine.data import Dataset, Images
 from worker.engine.device import autocast
-from worker.engine.events import Event, Stop
 from worker.engine.optim import build_optimizer
 from worker.engine.training import train
 from worker.engine.trials import device_name
@@ -50,17 +50,6 @@ FORMATS = [PLAIN, LAST, FAST]
 AUGMENTED = {"off": "none", "on": {"crop": 4, "flip": True}}
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-
-
-class Silent:
-    """Takes events and drops them."""
-
-    def emit(self, event: Event) -> None:
-        """Nothing to do."""
-
-    def stop_requested(self) -> Stop | None:
-        """Never."""
-        return None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from app.domain.specs import Augmentation
 from worker.datasets.source import DatasetSource
-from worker.engine.events import Event, Stop
+from worker.engine.events import Control, Event, Stop
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,10 @@ class StoppedEarly:
 
 Message = Happened | Settled | FileMade | Finished | Failed | StoppedEarly
 Ending = Finished | Failed | StoppedEarly
+
+
+class Line(Control, Protocol):
+    """The engine's control, which also takes messages for the supervisor."""
+
+    def send(self, message: Message) -> None:
+        """Say something to the supervisor."""

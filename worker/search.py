@@ -1,7 +1,6 @@
 """The search for max_lr within a training: a range test, and short cycles around it where there are steps for them."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from app.domain.picks import pick_from
 from app.domain.repeats import Curve, suggest_from
@@ -18,26 +17,20 @@ from app.domain.verification import (
     verified_rate,
     why,
 )
+from worker.engine.divergence import loss_of_guessing
 from worker.engine.errors import LrDiverged
 from worker.engine.events import Control, Warned
 from worker.engine.range_test import sweep
-from worker.engine.verification import loss_of_guessing, run_trials
+from worker.engine.verification import run_trials
 from worker.engine.workload import Workload
 from worker.max_lr import MaxLr
-from worker.messages import Message, Settled
+from worker.messages import Line, Settled
 from worker.outputs import Outputs
 
 _TOO_SHORT = (
     f"A training of fewer than {FEWEST_STEPS} optimizer steps has none to spare for verifying max_lr by short cycles."
 )
 _NOT_SURE = "The steps for short cycles ran out before one had learnt something and had a worse one on either side."
-
-
-class Line(Control, Protocol):
-    """Takes events, and messages to the supervisor."""
-
-    def send(self, message: Message) -> None:
-        """Say something that is no event."""
 
 
 def swept_curves(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Curve]:
@@ -54,6 +47,12 @@ def read_curves(curves: Sequence[Curve], spec: RangeTestSpec, *, hint: str) -> S
         return suggest_from(curves, optimizer=spec.optimizer.name)
     except ValueError as error:
         raise LrDiverged(f"The range test gives no curve to read: {error}", hint=hint) from error
+
+
+def tell_warnings(suggestion: Suggestion, control: Control) -> None:
+    """Each as an event, with its sentence."""
+    for code in suggestion.warnings:
+        control.emit(Warned(code, suggestion.explain_warning(code)))
 
 
 class Search:
@@ -76,8 +75,7 @@ class Search:
         """From a whole range test alone."""
         spec = self._spec.range_test()
         curves, suggestion = self._sweep(spec)
-        for code in suggestion.warnings:
-            self._line.emit(Warned(code, suggestion.explain_warning(code)))
+        tell_warnings(suggestion, self._line)
         pick = pick_from(suggestion, self._spec.schedule.pick)
         self._outputs.draw_range_test(curves, suggestion, max_lr=pick.max_lr)
         if pick.warning is not None:
@@ -94,7 +92,7 @@ class Search:
         spent = sum(len(curve.losses) for curve in curves)
         start = suggestion.landmarks.minimum or USUAL[self._spec.optimizer.name]
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)
-        guess = loss_of_guessing(self._workload)
+        guess = loss_of_guessing(len(self._workload.classes))
         max_lr = verified_rate(trials, start=start, guess=guess)
         self._outputs.draw_range_test(curves, suggestion, max_lr=max_lr)
         self._outputs.draw_verification(trials, max_lr=max_lr)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from app.domain import catalog
 from app.domain.schedules import build_schedule
@@ -13,21 +13,14 @@ from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
-from worker.engine.events import Control, EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
+from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop
 from worker.engine.fitting import largest_fitting
 from worker.engine.training import Trained, train
 from worker.engine.workload import Workload, prepare
 from worker.max_lr import MaxLr
-from worker.messages import Assignment, Finished, History, Message, Settled
+from worker.messages import Assignment, Finished, History, Line, Message, Settled
 from worker.outputs import Outputs
-from worker.search import Search, read_curves, swept_curves
-
-
-class Line(Control, Protocol):
-    """The engine's control, which also takes messages for the supervisor."""
-
-    def send(self, message: Message) -> None:
-        """Say something to the supervisor."""
+from worker.search import Search, read_curves, swept_curves, tell_warnings
 
 
 def run(assignment: Assignment, line: Line) -> Finished:
@@ -98,8 +91,7 @@ class Work:
     def _range_test(self, workload: Workload, spec: RangeTestSpec) -> Finished:
         curves = swept_curves(workload, spec, self.line)
         suggestion = read_curves(curves, spec, hint="Lower start_lr: even the smallest rates of the sweep diverged.")
-        for code in suggestion.warnings:
-            self.line.emit(Warned(code, suggestion.explain_warning(code)))
+        tell_warnings(suggestion, self.line)
         self.outputs.draw_range_test(curves, suggestion, max_lr=suggestion.max_lr)
         return Finished(suggestion.model_dump(mode="json"))
 

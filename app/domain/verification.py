@@ -6,7 +6,7 @@ rate lies a little above that of the long cycle, for nets with and without batch
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.suggestion import OptimizerName
@@ -61,6 +61,22 @@ class Trial:
     def score(self) -> float:
         """The loss, larger than any where there is none."""
         return math.inf if self.loss is None else self.loss
+
+
+def search(
+    try_rate: Callable[[float, int], Trial], *, start: float, guess: float, budget: Budget, spent: int
+) -> list[Trial]:
+    """As many trials as it takes, and as `budget` allows after `spent` steps; at least one.
+
+    `try_rate` gets a rate and the steps that the trials before it took.
+    """
+    trials: list[Trial] = []
+    while (rate := next_rate(trials, start=start, guess=guess)) is not None:
+        done = sum(trial.steps for trial in trials)
+        if trials and spent + done + budget.trial_steps > budget.total:
+            break
+        trials.append(try_rate(rate, done))
+    return trials
 
 
 def next_rate(trials: Sequence[Trial], *, start: float, guess: float) -> float | None:

@@ -14,7 +14,7 @@ NEAR_THE_BEST = 4.0  # factor around the best learning rate in which every seed 
 CLIFF = 0.05  # accuracy: what is further below its neighbour has collapsed
 FAR_BELOW = 0.1  # accuracy lost to the best from where on only every second rate is run: nothing good lies there
 SWEEPS = 4  # sweeps with other seeds, of which each makes a pick
-SWEEP_STEPS = 100  # of the rules that read one sweep
+SWEEP_STEPS = 100  # of the rules that read one sweep; the default of the peers
 
 
 def total_steps(task: Task) -> int:

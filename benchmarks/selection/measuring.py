@@ -5,30 +5,17 @@ from functools import cache
 from typing import Any
 
 from app.domain.schedules import build_schedule, sweep_rates
-from app.domain.specs import RangeTestSpec
 from app.domain.verification import Trial
 from benchmarks.selection.records import Records
 from benchmarks.selection.tasks import BY_NAME, Task
+from benchmarks.silent import Silent
 from worker.engine.batch_norm import plain_batches, recompute_statistics
 from worker.engine.cycles import Cycle, run_cycle
 from worker.engine.evaluation import evaluate
-from worker.engine.events import Event, Stop
 from worker.engine.loop import Stepper
 from worker.engine.range_test import sweep
 from worker.engine.verification import run_trial
 from worker.engine.workload import Workload
-
-
-class Silent:
-    """Takes events and drops them."""
-
-    def emit(self, event: Event) -> None:
-        """Nothing to do."""
-
-    def stop_requested(self) -> Stop | None:
-        """Never."""
-        return None
-
 
 SILENT = Silent()
 
@@ -72,18 +59,15 @@ def measure_trial(records: Records, task: Task, *, lr: float, steps: int, seed: 
     return Trial(lr, known["loss"], known["taken"])
 
 
-def measure_sweep(records: Records, task: Task, *, steps: int, seed: int, start: float | None = None) -> dict[str, Any]:
-    """One range test, from `start` or over the default range."""
+def measure_sweep(records: Records, task: Task, *, steps: int, seed: int, short: bool = False) -> dict[str, Any]:
+    """One range test over the default range, or as short as the search for max_lr begins with."""
+    training = task.spec(seed=seed)
+    spec = training.range_test(steps=steps) if short else training.range_test().model_copy(update={"steps": steps})
+    start = spec.start_lr
     known = records.get("sweep", lr=start, steps=steps, seed=seed)
     if known is not None:
         return known
-    end = None if start is None else (10.0 if task.optimizer == "sgd" else 1.0)
-    shared = {name: getattr(task.spec(seed=seed), name) for name in RangeTestSpec.model_fields if name not in _OWN}
-    (swept,) = sweep(
-        workload_of(task.name, seed),
-        RangeTestSpec(kind="range_test", steps=steps, start_lr=start, end_lr=end, **shared),
-        SILENT,
-    )
+    (swept,) = sweep(workload_of(task.name, seed), spec, SILENT)
     record = {
         "kind": "sweep",
         "lr": start,
@@ -113,9 +97,6 @@ def measure_hits(records: Records, task: Task, *, steps: int, seed: int) -> dict
     record = {"kind": "hits", "steps": steps, "seed": seed, "rates": _all_rounded(rates), "hits": hits}
     records.add(record)
     return record
-
-
-_OWN = {"kind", "start_lr", "end_lr", "steps", "sweep", "repeats"}
 
 
 def _all_rounded(values: Sequence[float]) -> list[float | None]:

@@ -18,13 +18,13 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, IterableDataset
 
 from app.domain.specs.parts import Adam, AdamW, Sgd
+from benchmarks.selection.grid import SWEEP_STEPS
 from benchmarks.selection.measuring import workload_of
 from benchmarks.selection.records import Records
 from benchmarks.selection.tasks import Task
 from worker.engine.optim import build_optimizer
 from worker.engine.workload import Workload
 
-SWEEP_STEPS = 100  # the default of all three
 FASTAI_RULES = ("minimum", "steep", "valley", "slide")
 
 

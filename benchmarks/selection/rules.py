@@ -1,6 +1,5 @@
 """Rules to score: each makes a pick from what was measured for one task and seed, and says what it cost."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,17 +8,16 @@ import numpy as np
 
 from app.domain.smoothing import loess
 from app.domain.suggestion import Suggestion, suggest_learning_rate
-from app.domain.verification import MARGINS, USUAL, Budget, Margins, Trial, next_rate, verified_rate
-from benchmarks.selection.grid import total_steps
+from app.domain.verification import MARGINS, USUAL, Budget, Margins, Trial, search, verified_rate
+from benchmarks.selection.grid import SWEEP_STEPS, total_steps
 from benchmarks.selection.measuring import measure_hits, measure_sweep, measure_trial
 from benchmarks.selection.records import Records
 from benchmarks.selection.tasks import Task
+from worker.engine.divergence import loss_of_guessing
 
-SWEEP_STEPS = 100
-GUESS = math.log(10)  # all tasks have ten classes
+GUESS = loss_of_guessing(10)  # all tasks have ten classes
 LANDMARKS = ("steepest", "valley", "minimum_over_ten", "minimum", "edge")
 PEERS = ("fastai minimum", "fastai steep", "fastai valley", "fastai slide", "torch-lr-finder", "lightning")
-AUTO_START = {"sgd": 1e-4, "adam": 1e-5, "adamw": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -92,15 +90,15 @@ def verified(margins: Margins = MARGINS) -> Rule:
         total = total_steps(task)
         budget = Budget.of(total)
         assert budget is not None
-        sweep = measure_sweep(records, task, steps=budget.sweep_steps, seed=seed, start=AUTO_START[task.optimizer])
+        sweep = measure_sweep(records, task, steps=budget.sweep_steps, seed=seed, short=True)
         start = _read(task, sweep).landmarks.minimum or USUAL[task.optimizer]
-        spent, trials = len(sweep["rates"]), list[Trial]()
-        while (
-            spent + budget.trial_steps <= budget.total
-            and (rate := next_rate(trials, start=start, guess=GUESS)) is not None
-        ):
-            trials.append(measure_trial(records, task, lr=rate, steps=budget.trial_steps, seed=seed))
-            spent += trials[-1].steps
+        spent = len(sweep["rates"])
+
+        def try_rate(rate: float, _: int) -> Trial:
+            return measure_trial(records, task, lr=rate, steps=budget.trial_steps, seed=seed)
+
+        trials = search(try_rate, start=start, guess=GUESS, budget=budget, spent=spent)
+        spent += sum(trial.steps for trial in trials)
         return Pick(verified_rate(trials, start=start, guess=GUESS, margins=margins), spent)
 
     return pick

@@ -1,6 +1,5 @@
 """The tasks: small real data, nets with and without batch norm, three optimizers, 400 optimizer steps or more."""
 
-import gzip
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from sklearn.datasets import load_digits
 
 from app.domain import catalog
 from app.domain.specs import TrainingSpec, parse_spec
+from benchmarks.peers.pictures import CIFAR10_ARCHIVE, mnist
 from worker.engine.data import Dataset, Images
 from worker.engine.workload import Workload, prepare
-
-SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
 Collection = Literal["digits", "mnist", "cifar"]
 
@@ -129,15 +127,10 @@ def _collection(name: Collection) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
             pixels = (digits.images * (255 / 16)).round().astype(np.uint8)[:, None]
             return pixels, digits.target.astype(np.int64)
         case "mnist":
-            images = _idx("train-images-idx3-ubyte.gz", header=16).reshape(-1, 1, 28, 28)
-            return images[:10_000], _idx("train-labels-idx1-ubyte.gz", header=8).astype(np.int64)[:10_000]
+            pixels, labels = mnist("train")
+            return pixels[:10_000], labels[:10_000]
         case "cifar":
             return cifar_pictures(per_class=1000)
-
-
-def _idx(name: str, *, header: int) -> NDArray[np.uint8]:
-    with gzip.open(SHARED / name) as file:
-        return np.frombuffer(file.read(), dtype=np.uint8, offset=header)
 
 
 def cifar_pictures(*, per_class: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -153,7 +146,7 @@ def cifar_pictures(*, per_class: int) -> tuple[NDArray[np.uint8], NDArray[np.int
 def _decoded(per_class: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     classes = catalog.datasets()["CIFAR10"].classes
     found: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in classes}
-    with tarfile.open(SHARED / "cifar10-jpeg.tar.xz") as archive:
+    with tarfile.open(CIFAR10_ARCHIVE) as archive:
         for member in archive:
             split, _, rest = member.name.partition("/")
             name = rest.partition("/")[0]

@@ -7,6 +7,11 @@ from typing import Literal
 Verdict = Literal["diverged", "non_finite"]
 
 
+def loss_of_guessing(classes: int) -> float:
+    """The cross-entropy of giving every class the same chance."""
+    return math.log(max(classes, 2))
+
+
 class SweepStop:
     """Ends a sweep: at a loss that is no number, or the third in a row above max(4 × best, 3 × initial)."""
 
@@ -40,7 +45,7 @@ class TrainingGuard:
     """
 
     def __init__(self, classes: int) -> None:
-        self.reference = math.log(max(classes, 2))
+        self.reference = loss_of_guessing(classes)
         self.high = 0
         self._seen = False
 

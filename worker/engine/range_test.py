@@ -13,7 +13,7 @@ from worker.engine.determinism import determinism
 from worker.engine.device import memory_errors
 from worker.engine.divergence import SweepStop, Verdict
 from worker.engine.draws import preserved
-from worker.engine.errors import Stopped
+from worker.engine.evaluation import until_stopped
 from worker.engine.events import Control, Logged, PhaseStarted, Resized
 from worker.engine.loop import Ledger, Stepper
 from worker.engine.workload import Workload
@@ -94,9 +94,7 @@ def _run(
     batches = workload.training.shuffled(
         workload.seed, augmentation=workload.augmentation, start=steps.start, stop=steps.stop
     )
-    for step, rate, (pixels, labels) in zip(steps, rates, batches, strict=True):
-        if (request := control.stop_requested()) is not None:
-            raise Stopped(request)
+    for step, rate, (pixels, labels) in zip(steps, rates, until_stopped(batches, control), strict=True):
         # The rate is set before the step and noted with the loss of that very step.
         loss, hits = stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=None)
         ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from worker.engine.nets import head_of
+
 _FEWEST = 4
 
 
@@ -21,12 +23,6 @@ def stages(network: nn.Module) -> list[list[nn.Parameter]]:
         place = next((places[prefix] for prefix in _prefixes(name) if prefix in places), place)
         grouped[place].append(parameter)
     return [group[::-1] for group in grouped]
-
-
-def head_of(network: nn.Module) -> nn.Module:
-    """The layer that tells the classes: the last one with a matrix of weights."""
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    return layers[-1]
 
 
 def freeze_body(network: nn.Module, *, is_frozen: bool) -> None:

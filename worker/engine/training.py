@@ -121,9 +121,7 @@ class _Run:
             self.workload.seed, augmentation=self.workload.augmentation, start=first, stop=end
         )
         self.ledger.restart_clock()
-        for step, (pixels, labels) in enumerate(batches, start=first):
-            if (request := self.control.stop_requested()) is not None:
-                raise Stopped(request)
+        for step, (pixels, labels) in enumerate(until_stopped(batches, self.control), start=first):
             self._take_step(step, pixels, labels)
             if self.ledger.is_due or len(self.ledger) == self.warm_up:
                 self._settle()

@@ -1,11 +1,10 @@
 """Runs the trials by which max_lr is verified: short cycles around what the sweep suggests, while the budget lasts."""
 
-import math
-
 from app.domain.schedules import build_schedule
 from app.domain.specs.training import TrainingSpec
-from app.domain.verification import Budget, Trial, next_rate
+from app.domain.verification import Budget, Trial, search
 from worker.engine.cycles import PHASE, judge, run_cycle
+from worker.engine.divergence import loss_of_guessing
 from worker.engine.events import Control, Logged, PhaseStarted
 from worker.engine.workload import Workload
 
@@ -13,23 +12,15 @@ from worker.engine.workload import Workload
 def run_trials(
     workload: Workload, spec: TrainingSpec, *, start: float, budget: Budget, spent: int, control: Control
 ) -> list[Trial]:
-    """As many trials as it takes, and as `budget` allows after `spent` steps; at least one. Raises Stopped."""
+    """Try rates while the budget lasts. Raises Stopped."""
     control.emit(PhaseStarted(PHASE, steps=max(budget.trial_steps, budget.total - spent)))
-    trials: list[Trial] = []
-    guess = loss_of_guessing(workload)
-    while (rate := next_rate(trials, start=start, guess=guess)) is not None:
-        done = sum(trial.steps for trial in trials)
-        if trials and spent + done + budget.trial_steps > budget.total:
-            break
+
+    def try_rate(rate: float, done: int) -> Trial:
         trial = run_trial(workload, spec, max_lr=rate, steps=budget.trial_steps, first_step=done, control=control)
         control.emit(Logged("info", _told(trial)))
-        trials.append(trial)
-    return trials
+        return trial
 
-
-def loss_of_guessing(workload: Workload) -> float:
-    """The cross-entropy of giving every class the same chance."""
-    return math.log(max(len(workload.classes), 2))
+    return search(try_rate, start=start, guess=loss_of_guessing(len(workload.classes)), budget=budget, spent=spent)
 
 
 def run_trial(

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from worker.engine import nets
-from worker.engine.stages import freeze_body, head_of, stages
+from worker.engine.nets import head_of
+from worker.engine.stages import freeze_body, stages
 
 OWN = {"lenet": (1, 28), "cnn3": (3, 32), "mlp": (1, 28), "resnet9": (3, 32), "resnet20": (3, 32)}
 
