@@ -131,7 +131,7 @@ def own_cells(asked: argparse.Namespace, augmentation: object) -> Iterator[Cell]
         spec = spec_of(asked, precision=form.partition(" ")[0], augmentation=augmentation)
         workload = workload_of(spec, asked)
         steps = workload.training.shuffled(0, augmentation=Augmentation(), start=0, stop=workload.steps_per_epoch)
-        batches = batches or list(steps)
+        batches = batches or [(batch.images(), batch.labels) for batch in steps]
         yield Cell(BARE, form, partial(bare_loop, workload, spec, batches=batches, form=form))
         if form != PLAIN:
             yield Cell(ENGINE, form, partial(engine, workload, spec))

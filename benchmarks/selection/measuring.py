@@ -91,7 +91,7 @@ def measure_hits(records: Records, task: Task, *, steps: int, seed: int) -> dict
     stepper = Stepper(workload, spec.optimizer)
     batches = workload.training.shuffled(seed, augmentation=workload.augmentation, stop=steps)
     hits = [
-        int(stepper.step(*batch, step=step, learning_rate=rate, momentum=None)[1])
+        int(stepper.step(batch, step=step, learning_rate=rate, momentum=None)[1])
         for step, (rate, batch) in enumerate(zip(rates, batches, strict=True))
     ]
     record = {"kind": "hits", "steps": steps, "seed": seed, "rates": _all_rounded(rates), "hits": hits}

@@ -36,9 +36,10 @@ class _Shuffled(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         workload = self.workload
-        return workload.training.shuffled(
+        batches = workload.training.shuffled(
             workload.seed, augmentation=workload.augmentation, stop=workload.steps_per_epoch
         )
+        return ((batch.images(), batch.labels) for batch in batches)
 
     def __len__(self) -> int:
         return self.workload.steps_per_epoch

@@ -51,8 +51,10 @@ def plain_batches(workload: Workload) -> Iterator[tuple[Tensor, Tensor]]:
     """
     training, parts = workload.training, workload.accumulation_steps
     steps = max(1, min(training.per_epoch, _IMAGES // training.batch_size))
-    for pixels, labels in training.shuffled(workload.seed, augmentation=Augmentation(), stop=steps):
-        yield from zip(pixels.chunk(parts), labels.chunk(parts), strict=True)
+    for batch in training.shuffled(workload.seed, augmentation=Augmentation(), stop=steps):
+        for rows in batch.rows(parts):
+            part = batch.part(rows)
+            yield part.images(), part.labels
 
 
 def _tracking(network: nn.Module) -> list[_BatchNorm]:

@@ -4,7 +4,7 @@ import mmap
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from app.domain.specs.parts import Augmentation
 from worker.engine.augment import augment
 from worker.engine.data import Images
 from worker.engine.draws import Use, generator
-from worker.engine.windows import cut, random_corners
+from worker.engine.windows import Corners, cut, random_corners
 
 # Of the free device memory, the share that pixels may take for good.
 _DEVICE_SHARE = 0.3
@@ -112,6 +112,43 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
     return pixels.numel() <= free * _DEVICE_SHARE
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The images of one optimizer step, augmented but bytes still.
+
+    As a network eats them they are many times as large, so each part of them is prepared when its turn comes.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    corners: Corners | None
+    prepare: Callable[[Tensor, Corners | None], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, parts: int) -> list[range]:
+        """The rows of so many equal parts."""
+        size = len(self) // parts
+        return [range(first, first + size) for first in range(0, size * parts, size)]
+
+    def part(self, rows: range) -> "Batch":
+        """These rows alone; row -1 is the last one."""
+        corners = None if self.corners is None else [self.corners[row] for row in rows]
+        return Batch(rows_of(self.pixels, rows), rows_of(self.labels, rows), corners, self.prepare)
+
+    def images(self) -> Tensor:
+        """All of them as the network wants them."""
+        return self.prepare(self.pixels, self.corners)
+
+
+def rows_of(tensor: Tensor, rows: range) -> Tensor:
+    """Consecutive rows, of which the first may be -1: a view where it can be, and never an index to be copied."""
+    if rows.start >= 0:
+        return tensor[rows.start : rows.stop]
+    return torch.cat((tensor[rows.start :], tensor[: rows.stop]))
+
+
 class Batches:
     """A part of a split, in batches; what is random in them follows from (seed, epoch, step) alone."""
 
@@ -132,17 +169,15 @@ class Batches:
         """Full batches in one pass; the rest of the images wait for the next epoch's order."""
         return len(self) // self.batch_size
 
-    def shuffled(
-        self, seed: int, *, augmentation: Augmentation, start: int = 0, stop: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(self, seed: int, *, augmentation: Augmentation, start: int = 0, stop: int) -> Iterator[Batch]:
         """Training batches for the optimizer steps start … stop-1, in an order of its own for every epoch."""
         chosen = self._chosen(seed, start=start, stop=stop)
         for step, (pixels, labels) in enumerate(self._source.stream(chosen), start=start):
             drawn = generator(seed, use=Use.AUGMENTATION, position=step)
             changed = augment(pixels, augmentation, generator=drawn)
-            yield self._prepared(changed, corners=self._corners(len(labels), drawn)), labels
+            yield Batch(changed, labels, self._corners(len(labels), drawn), self._prepared)
 
-    def _corners(self, count: int, drawn: np.random.Generator) -> list[list[int]] | None:
+    def _corners(self, count: int, drawn: np.random.Generator) -> Corners | None:
         if self._form.crop_from is None:
             return None
         return random_corners(count, self._form.crop_from - self._form.side, generator=drawn)
@@ -167,7 +202,7 @@ class Batches:
         for pixels, labels in self._source.stream(parts):
             yield self._prepared(pixels), labels
 
-    def _prepared(self, pixels: Tensor, corners: list[list[int]] | None = None) -> Tensor:
+    def _prepared(self, pixels: Tensor, corners: Corners | None = None) -> Tensor:
         """(N, C, H, W) uint8 → (N, channels, side, side) float32, channels last."""
         images = pixels.to(torch.float32)
         if images.shape[1] < len(self._form.mean):

@@ -44,10 +44,10 @@ def run_cycle(
     with preserved(workload.device), memory_errors(), determinism(workload.deterministic):
         stepper = Stepper(workload, spec.optimizer)
         batches = workload.training.shuffled(workload.seed, augmentation=workload.augmentation, stop=steps)
-        for step, (pixels, labels) in enumerate(until_stopped(batches, control)):
+        for step, batch in enumerate(until_stopped(batches, control)):
             rate, cycled = schedule.at(step, steps)
             momentum = cycled if spec.cycles_momentum else None
-            loss, hits = stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=momentum)
+            loss, hits = stepper.step(batch, step=step, learning_rate=rate, momentum=momentum)
             ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)
             if ledger.is_due or step == steps - 1:
                 block = ledger.take()

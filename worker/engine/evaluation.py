@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from worker.engine.batches import Batches
 from worker.engine.device import autocast
 from worker.engine.errors import Stopped
 from worker.engine.events import Control
+
+_Batch = TypeVar("_Batch")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def evaluate(
     return Score(loss_sum / len(batches), hit_sum / len(batches))
 
 
-def until_stopped(batches: Iterable[tuple[Tensor, Tensor]], control: Control) -> Iterator[tuple[Tensor, Tensor]]:
+def until_stopped(batches: Iterable[_Batch], control: Control) -> Iterator[_Batch]:
     """The batches, with a question before each whether to go on; raises Stopped."""
     for batch in batches:
         if (request := control.stop_requested()) is not None:

@@ -37,12 +37,9 @@ def _fits(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: int) -> bo
 
 
 def _take_two_steps(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: int) -> None:
-    """Two, because the optimizer's own state comes with the first."""
-    form, stepper = workload.form, Stepper(workload, optimizer)
-    pixels = torch.zeros(size, form.channels, form.side, form.side, device=workload.device)
-    labels = torch.zeros(size, dtype=torch.int64, device=workload.device)
-    for step in range(2):
-        loss, _ = stepper.step(
-            pixels.contiguous(memory_format=torch.channels_last), labels, step=step, learning_rate=0.0, momentum=None
-        )
+    """A part of two steps whose bytes are all there; two, because the optimizer's own state comes with the first."""
+    stepper = Stepper(workload, optimizer)
+    batches = workload.training.shuffled(workload.seed, augmentation=workload.augmentation, stop=2)
+    for step, batch in enumerate(batches):
+        loss, _ = stepper.step(batch.part(range(size)), step=step, learning_rate=0.0, momentum=None)
     loss.item()  # waits for the device, which may say so only then

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from app.domain.specs.parts import Adam, AdamW, Sgd
+from worker.engine.batches import Batch
 from worker.engine.device import autocast
 from worker.engine.draws import Use, generator, seed_torch
 from worker.engine.errors import TOO_FEW_VALUES, BatchTooSmall
 from worker.engine.events import StepsDone
-from worker.engine.mixing import Targets, cut_out, mix
+from worker.engine.mixing import Drawn, draw_blend, draw_squares
 from worker.engine.optim import build_optimizer, momentum_of, set_rates
 from worker.engine.workload import Workload
 
@@ -26,20 +27,17 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(workload.device.type, enabled=workload.precision == "fp16")
         self._workload = workload
 
-    def step(
-        self, pixels: Tensor, labels: Tensor, *, step: int, learning_rate: float, momentum: float | None
-    ) -> tuple[Tensor, Tensor]:
+    def step(self, batch: Batch, *, step: int, learning_rate: float, momentum: float | None) -> tuple[Tensor, Tensor]:
         """Train on the images of one step; returns their loss before it and their hits, both still on the device.
 
         With accumulation they go through the network in equal parts, whose gradients are averaged.
         """
         set_rates(self.optimizer, learning_rate, momentum)
         self.optimizer.zero_grad(set_to_none=True)
-        pixels, targets = self._mixed(pixels, labels, step=step)
-        parts = self._workload.accumulation_steps
+        drawn, parts = self._drawn(len(batch), step=step), self._workload.accumulation_steps
         outcomes = [
-            self._accumulate(*part, position=step * parts + number)
-            for number, part in enumerate(zip(pixels.chunk(parts), targets.chunk(parts), strict=True))
+            self._accumulate(batch, rows, drawn=drawn, position=step * parts + number)
+            for number, rows in enumerate(batch.rows(parts))
         ]
         self._clip()
         self.scaler.step(self.optimizer)
@@ -47,16 +45,20 @@ class Stepper:
         losses, hits = zip(*outcomes, strict=True)
         return torch.stack(losses).mean(), torch.stack(hits).sum()
 
-    def _mixed(self, pixels: Tensor, labels: Tensor, *, step: int) -> tuple[Tensor, Targets]:
-        seed, mixing = self._workload.seed, self._workload.mixing
+    def _drawn(self, count: int, *, step: int) -> Drawn:
+        work, squares = self._workload, None
+        mixing, side = work.mixing, work.form.side
         if mixing.cutout is not None:
-            pixels = cut_out(pixels, mixing.cutout, generator=generator(seed, use=Use.CUTOUT, position=step))
-        return mix(pixels, labels, mixing, generator=generator(seed, use=Use.MIXING, position=step))
+            dice = generator(work.seed, use=Use.CUTOUT, position=step)
+            squares = draw_squares(count, mixing.cutout, of=side, device=work.device, generator=dice)
+        blend = draw_blend(mixing, side=side, generator=generator(work.seed, use=Use.MIXING, position=step))
+        return Drawn(squares, blend)
 
-    def _accumulate(self, pixels: Tensor, targets: Targets, *, position: int) -> tuple[Tensor, Tensor]:
+    def _accumulate(self, batch: Batch, rows: range, *, drawn: Drawn, position: int) -> tuple[Tensor, Tensor]:
         """Add the gradient of one part of a step, as its share of the mean; returns the part's loss and hits."""
         seed_torch(self._workload.seed, use=Use.DROPOUT, position=position)
-        logits = self._logits(pixels)
+        images, targets = drawn.apply(batch, rows)
+        logits = self._logits(images)
         loss = targets.loss(logits, label_smoothing=self._workload.label_smoothing)
         self.scaler.scale(loss / self._workload.accumulation_steps).backward()  # type: ignore[no-untyped-call]
         return loss.detach(), targets.hits(logits.detach())

@@ -57,6 +57,7 @@ def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Swe
             planned = curve.first_step + (spec.repeats - repeat) * len(rates)
             if repeat:
                 control.emit(Resized(_PHASE, planned))  # the ones before may have ended early, or gone on
+                control.emit(Logged("info", f"Sweep {repeat + 1} of {spec.repeats} begins."))
             swept.append(
                 _sweep_once(workload.reseeded(repeat), spec, rates, curve=curve, planned=planned, control=control)
             )
@@ -94,9 +95,9 @@ def _run(
     batches = workload.training.shuffled(
         workload.seed, augmentation=workload.augmentation, start=steps.start, stop=steps.stop
     )
-    for step, rate, (pixels, labels) in zip(steps, rates, until_stopped(batches, control), strict=True):
+    for step, rate, batch in zip(steps, rates, until_stopped(batches, control), strict=True):
         # The rate is set before the step and noted with the loss of that very step.
-        loss, hits = stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=None)
+        loss, hits = stepper.step(batch, step=step, learning_rate=rate, momentum=None)
         ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)
         if ledger.is_due or step == steps[-1]:
             verdict = _settle(ledger, curve, rule=rule, control=control)

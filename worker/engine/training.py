@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from app.domain.schedules import Schedule
 from app.domain.specs.training import TrainingSpec
 from worker.engine.batch_norm import has_statistics, plain_batches, recompute_statistics
-from worker.engine.batches import Batches
+from worker.engine.batches import Batch, Batches
 from worker.engine.checkpoint import Checkpoints, load_checkpoint
 from worker.engine.determinism import determinism
 from worker.engine.device import describe_platform, memory_errors
@@ -121,18 +121,18 @@ class _Run:
             self.workload.seed, augmentation=self.workload.augmentation, start=first, stop=end
         )
         self.ledger.restart_clock()
-        for step, (pixels, labels) in enumerate(until_stopped(batches, self.control), start=first):
-            self._take_step(step, pixels, labels)
+        for step, batch in enumerate(until_stopped(batches, self.control), start=first):
+            self._take_step(step, batch)
             if self.ledger.is_due or len(self.ledger) == self.warm_up:
                 self._settle()
                 if self.checkpoints.is_due:
                     self._save()
         self._settle()
 
-    def _take_step(self, step: int, pixels: Tensor, labels: Tensor) -> None:
+    def _take_step(self, step: int, batch: Batch) -> None:
         rate, cycled = self.schedule.at(step, self.total)
         momentum = cycled if self.spec.cycles_momentum else None
-        loss, hits = self.stepper.step(pixels, labels, step=step, learning_rate=rate, momentum=momentum)
+        loss, hits = self.stepper.step(batch, step=step, learning_rate=rate, momentum=momentum)
         if self.average is not None:
             self.average.update(step=step)
         self.ledger.add(loss, hits, learning_rate=rate, momentum=self.stepper.momentum)

@@ -4,14 +4,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Corners = list[list[int]]  #: top and left of each image's window
 
-def random_corners(count: int, room: int, *, generator: np.random.Generator) -> list[list[int]]:
-    """Top and left of a window for each image, where it may move by `room` pixels; thrown on the CPU."""
-    corners: list[list[int]] = generator.integers(0, room + 1, size=(count, 2)).tolist()
+
+def random_corners(count: int, room: int, *, generator: np.random.Generator) -> Corners:
+    """A window for each image, where it may move by `room` pixels; thrown on the CPU."""
+    corners: Corners = generator.integers(0, room + 1, size=(count, 2)).tolist()
     return corners
 
 
-def cut(images: Tensor, side: int, corners: list[list[int]] | None) -> Tensor:
+def cut(images: Tensor, side: int, corners: Corners | None) -> Tensor:
     """(N, C, H, H) → (N, C, side, side): at each image's own corner, or from the middle of all."""
     if corners is None:
         middle = (images.shape[2] - side) // 2

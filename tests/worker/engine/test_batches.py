@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.domain.specs.parts import Augmentation
-from worker.engine.batches import Batches, Format, Source
+from worker.engine.batches import Batch, Batches, Format, Source, rows_of
 from worker.engine.data import Images
 
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ class TestNormalisation:
 class TestShuffled:
     def labels(self, batches, start, stop, seed=0):
         steps = batches.shuffled(seed, augmentation=Augmentation(crop=1), start=start, stop=stop)
-        return [labels.tolist() for _, labels in steps]
+        return [batch.labels.tolist() for batch in steps]
 
     def test_drops_the_rest_and_reorders_every_epoch(self):
         batches = batches_of(numbered(10))
@@ -78,9 +78,32 @@ class TestShuffled:
 
     def test_labels_belong_to_pixels(self):
         batches = batches_of(numbered(20), index=np.array([3, 5, 8, 13]))
-        pixels, labels = next(batches.shuffled(0, augmentation=Augmentation(), start=0, stop=1))
-        assert sorted(labels.tolist()) == [3, 5, 8, 13]
-        assert (pixels[:, 0, 0, 0] * 255).round().long().tolist() == labels.tolist()
+        batch = next(batches.shuffled(0, augmentation=Augmentation(), start=0, stop=1))
+        assert sorted(batch.labels.tolist()) == [3, 5, 8, 13]
+        assert (batch.images()[:, 0, 0, 0] * 255).round().long().tolist() == batch.labels.tolist()
+
+
+class TestBatch:
+    @pytest.mark.parametrize("parts", [1, 2, 3, 6])
+    @pytest.mark.parametrize("crop_from", [None, 8])
+    def test_parts_are_the_same_pictures(self, parts, crop_from):
+        pixels = np.random.default_rng(0).integers(0, 256, size=(12, 3, 5, 5), dtype=np.uint8)
+        batches = batches_of(pixels, side=6, crop_from=crop_from, mean=[0.4] * 3, std=[0.2] * 3, batch_size=12)
+        batch = next(batches.shuffled(0, augmentation=Augmentation(crop=1, flip=True), stop=1))
+        pieces = [batch.part(rows) for rows in batch.rows(parts)]
+        assert [len(piece) for piece in pieces] == [12 // parts] * parts
+        assert torch.equal(torch.cat([piece.images() for piece in pieces]), batch.images())
+        assert torch.equal(torch.cat([piece.labels for piece in pieces]), batch.labels)
+
+    def test_row_before_the_first_is_the_last(self):
+        batch = Batch(torch.arange(4), torch.arange(4), [[row, row] for row in range(4)], lambda pixels, _: pixels)
+        part = batch.part(range(-1, 2))
+        assert part.images().tolist() == part.labels.tolist() == [3, 0, 1]
+        assert part.corners == [[3, 3], [0, 0], [1, 1]]
+
+    def test_other_rows_are_not_copied(self):
+        whole = torch.arange(4)
+        assert rows_of(whole, range(1, 3)).data_ptr() == whole[1:].data_ptr()
 
 
 class TestCropFrom:
@@ -101,15 +124,15 @@ class TestCropFrom:
         assert self.lefts(images) == [1] * 8
 
     def test_anywhere_when_training(self, batches):
-        images, _ = next(batches.shuffled(0, augmentation=Augmentation(), stop=1))
+        images = next(batches.shuffled(0, augmentation=Augmentation(), stop=1)).images()
         assert images.shape == (8, 1, 6, 6)
         assert images.is_contiguous(memory_format=torch.channels_last)
         assert len(set(self.lefts(images))) > 1
 
     def test_the_same_ones_for_a_step_wherever_training_begins(self, batches):
-        whole = [images for images, _ in batches.shuffled(0, augmentation=Augmentation(), stop=3)]
-        [last] = [images for images, _ in batches.shuffled(0, augmentation=Augmentation(), start=2, stop=3)]
-        assert torch.equal(whole[2], last)
+        whole = list(batches.shuffled(0, augmentation=Augmentation(), stop=3))
+        [last] = batches.shuffled(0, augmentation=Augmentation(), start=2, stop=3)
+        assert torch.equal(whole[2].images(), last.images())
 
 
 def flags_of(path):

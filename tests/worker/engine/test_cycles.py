@@ -90,7 +90,8 @@ class TestJudgement:
 
     def test_last_of_the_first_epoch_are_what_a_short_cycle_has_not_seen(self, spec_of, prepared, striped):
         workload = prepared(spec_of("training", batch_size=8, augmentation="none"), striped)
-        seen = torch.cat([x for x, _ in workload.training.shuffled(0, augmentation=workload.augmentation, stop=2)])
+        steps = workload.training.shuffled(0, augmentation=workload.augmentation, stop=2)
+        seen = torch.cat([batch.images() for batch in steps])
         last = workload.training.last_of_first_epoch(0, count=len(workload.training) - 16)
         unseen = torch.cat([x for x, _ in last.in_order()])
         assert len(seen) + len(unseen) == len(workload.training)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from worker.engine.batches import Source
 from worker.engine.errors import DeviceOutOfMemory, HostOutOfMemory
 from worker.engine.fitting import largest_fitting
 from worker.messages import Finished
@@ -45,6 +46,13 @@ class TestLargestFitting:
     def test_counts_the_images_of_one_part_of_a_step(self, workload):
         there, spec = workload(100, accumulation_steps=2)
         assert largest_fitting(there, spec.optimizer) == 8
+
+    def test_keeps_the_bytes_of_a_whole_step_beside_the_part(self, workload, monkeypatch):
+        there, spec = workload(100, accumulation_steps=2)
+        select, sizes = Source.select, []
+        monkeypatch.setattr(Source, "select", lambda *asked: (sizes.append(len(asked[1])), select(*asked))[1])
+        assert largest_fitting(there, spec.optimizer) == 8
+        assert sizes == [32, 32]  # 2 parts of 16, in two steps
 
     def test_leaves_the_global_generator(self, workload):
         there, spec = workload(5)

@@ -1,3 +1,6 @@
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -52,11 +55,11 @@ def step(spec_of, prepared, striped):
 
     def take(*, change=lambda stepper: None, **fields):
         workload = prepared(spec_of(**{"optimizer": PLAIN_SGD, **fields}), striped)
-        pixels, labels = next(workload.training.shuffled(0, augmentation=workload.augmentation, start=2, stop=3))
+        batch = next(workload.training.shuffled(0, augmentation=workload.augmentation, start=2, stop=3))
         stepper = Stepper(workload, spec_of(**{"optimizer": PLAIN_SGD, **fields}).optimizer)
         change(stepper)
         before = nn.utils.parameters_to_vector(stepper.network.parameters()).detach().clone()
-        loss, hits = stepper.step(pixels, labels, step=2, learning_rate=1.0, momentum=None)
+        loss, hits = stepper.step(batch, step=2, learning_rate=1.0, momentum=None)
         moved = nn.utils.parameters_to_vector(stepper.network.parameters()).detach() - before
         return loss.item(), hits.item(), moved
 
@@ -89,8 +92,31 @@ class TestAccumulation:
         object.__setattr__(workload, "new_network", Watched)
         stepper = Stepper(workload, spec_of().optimizer)
         for number, batch in enumerate(workload.training.shuffled(0, augmentation=workload.augmentation, stop=2)):
-            stepper.step(*batch, step=number, learning_rate=0.0, momentum=None)
+            stepper.step(batch, step=number, learning_rate=0.0, momentum=None)
         assert len({tuple(mask.tolist()) for mask in seen}) == len(seen) == 4
+
+    @pytest.mark.parametrize(
+        ("mixing", "prepared_images"),
+        [({}, 4), ({"cutout": 3}, 4), ({"mixup": 1.0}, 5), ({"cutmix": 1.0, "cutout": 3}, 5)],  # and a first partner
+    )
+    def test_no_more_than_a_part_is_there_as_floats(self, spec_of, prepared, striped, mixing, prepared_images):
+        spec = spec_of(batch_size=4, accumulation_steps=6, **mixing)
+        workload = prepared(spec, striped)
+        batch = next(workload.training.shuffled(0, augmentation=workload.augmentation, stop=1))
+        assert (batch.pixels.dtype, len(batch)) == (torch.uint8, 24)
+        sizes, made = [], []
+
+        def prepare(pixels, corners):
+            assert all(images() is None for images in made), "an earlier part is still there"
+            images = batch.prepare(pixels, corners)
+            sizes.append(len(images))
+            made.append(weakref.ref(images))
+            return images
+
+        Stepper(workload, spec.optimizer).step(
+            replace(batch, prepare=prepare), step=0, learning_rate=0.1, momentum=None
+        )
+        assert sizes == [prepared_images] * 6
 
 
 class TestClipping:
@@ -120,8 +146,9 @@ class TestClipping:
 class TestTheLoss:
     def test_is_smoothed(self, step, spec_of, prepared, striped):
         workload = prepared(spec_of(), striped)
-        pixels, labels = next(workload.training.shuffled(0, augmentation=workload.augmentation, start=2, stop=3))
-        expected = functional.cross_entropy(workload.fresh_network()(pixels), labels, label_smoothing=0.3)
+        batch = next(workload.training.shuffled(0, augmentation=workload.augmentation, start=2, stop=3))
+        logits = workload.fresh_network()(batch.images())
+        expected = functional.cross_entropy(logits, batch.labels, label_smoothing=0.3)
         assert step(label_smoothing=0.3)[0] == pytest.approx(expected.item())
 
     @pytest.mark.parametrize("mixing", [{"mixup": 1.0}, {"cutmix": 1.0}, {"cutout": 5}])

@@ -42,8 +42,8 @@ class TestCurve:
         spec = spec_of("range_test", start_lr=5.0, end_lr=6.0, steps=20)
         workload = prepared(spec, striped)
         steps = workload.training.shuffled(0, augmentation=workload.augmentation, start=0, stop=1)
-        pixels, labels = next(steps)
-        expected = nn.functional.cross_entropy(workload.fresh_network()(pixels), labels).item()
+        batch = next(steps)
+        expected = nn.functional.cross_entropy(workload.fresh_network()(batch.images()), batch.labels).item()
         assert sweep(workload, spec, control)[0].loss[0] == pytest.approx(expected)
 
     def test_again_is_the_same(self, spec_of, prepared, striped, stopping):
@@ -135,3 +135,4 @@ class TestRepeats:
         spec = spec_of("range_test", start_lr=1e-3, end_lr=1e6, steps=60, repeats=2)
         swept = sweep(prepared(spec, striped), spec, control)
         assert control.of(Resized)[-1].steps == len(swept[0].loss) + 60
+        assert [line.message for line in control.of(Logged)] == ["Sweep 2 of 2 begins."]

@@ -225,9 +225,9 @@ class TestCompile:
         compiled = prepared(spec_of(compile="on"), striped)
         assert [compiled.resolved["compile"].value, plain.resolved["compile"].value] == ["on", "off"]
         steppers = [Stepper(workload, spec_of().optimizer) for workload in (plain, compiled)]
-        pixels, labels = next(plain.training.in_order())
+        batch = next(plain.training.shuffled(0, augmentation=plain.augmentation, stop=1))
         for stepper in steppers:
-            stepper.step(pixels, labels, step=0, learning_rate=0.1, momentum=0.9)
+            stepper.step(batch, step=0, learning_rate=0.1, momentum=0.9)
         states = [stepper.network.state_dict() for stepper in steppers]
         assert list(states[0]) == list(states[1])
         assert all(torch.equal(*pair) for pair in zip(*(state.values() for state in states), strict=True))
