@@ -112,9 +112,17 @@ class Client:
         response = self._transport.send("POST", "/v1/datasets", json={"name": name, "path": path})
         return self._transport.read_json(response)
 
+    def delete_dataset(self, id_or_name: str) -> None:
+        """Forget a data set and its uploaded images; ProblemError where a job needs it. A registered folder stays."""
+        self._transport.send("DELETE", f"/v1/datasets/{_segment(id_or_name)}")
+
     def architectures(self) -> list[Json]:
         """Every network that can be trained."""
         return list(self._transport.pages("/v1/architectures", params={}))
+
+    def architecture(self, name: str) -> Json:
+        """One network: its options and weights; of `custom`, what its layers may be."""
+        return self._transport.get_json(f"/v1/architectures/{_segment(name)}")
 
     def models(self, *, limit: int | None = None) -> Iterator[Json]:
         """Trained models, newest first, at most `limit`."""
@@ -157,4 +165,6 @@ class Client:
 
 def _segment(text: str) -> str:
     """`text` as one segment of a path: an id that was mistyped must not become another address."""
-    return quote(text, safe="")
+    if not text:
+        raise ValueError("an id or a name must not be empty")
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from supercycle.cli import datasets, jobs, models, operate, submit
+from supercycle.cli import architectures, datasets, jobs, models, operate, submit
 from supercycle.cli.options import wants_json
 from supercycle.cli.output import print_json
 from supercycle.cli.refusals import print_error
@@ -89,6 +89,7 @@ def version() -> None:
 
 submit.register(app)
 jobs.register(app)
+architectures.register(app)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(models.app, name="models")
 operate.register(app)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from supercycle.cli.options import AsJson, connect
+from supercycle.cli.options import AsJson, connect, refuse_empty
 from supercycle.cli.output import print_facts, print_json, print_table, say
 from supercycle.transport import Json
 
 app = typer.Typer(help="Data sets: built-in, uploaded, registered.", no_args_is_help=True)
 
+Existing = Annotated[str, typer.Argument(metavar="DATASET", callback=refuse_empty, help="Its name or id.")]
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")]
 
 
@@ -26,11 +27,7 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(
-    context: typer.Context,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its name or id.")],
-    as_json: AsJson = False,
-) -> None:
+def show(context: typer.Context, dataset: Existing, as_json: AsJson = False) -> None:
     """Show one data set, and what is wrong with it where something is."""
     _print(connect(context).dataset(dataset), as_json=as_json)
 
@@ -55,6 +52,18 @@ def register(
 ) -> None:
     """Make a folder on the server known as a data set."""
     _print_new(connect(context).register_dataset(name, path), as_json=as_json)
+
+
+@app.command()
+def delete(context: typer.Context, dataset: Existing, as_json: AsJson = False) -> None:
+    """Delete a data set and its uploaded images; a registered folder stays as it is."""
+    client = connect(context)
+    found = client.dataset(dataset)
+    client.delete_dataset(found["id"])  # not by its name, which another one may have got meanwhile
+    if as_json:
+        print_json(found)
+    else:
+        say(f"{found['name']} ({found['id']}) deleted")
 
 
 def images(dataset: Json) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from supercycle.cli.jobs import print_saved
-from supercycle.cli.options import AsJson, Folder, Limit, connect
+from supercycle.cli.options import AsJson, Folder, Limit, connect, refuse_empty
 from supercycle.cli.output import cell_text, percent, print_json, print_table
 
 app = typer.Typer(help="Trained models.", no_args_is_help=True)
@@ -36,7 +36,7 @@ def list_models(context: typer.Context, limit: Limit = 50, as_json: AsJson = Fal
 @app.command()
 def download(
     context: typer.Context,
-    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="The model's id, mdl_…")],
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", callback=refuse_empty, help="The model's id, mdl_…")],
     to: Folder = None,
     as_json: AsJson = False,
 ) -> None:

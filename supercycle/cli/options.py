@@ -16,7 +16,14 @@ def _remember(context: typer.Context, *, value: bool) -> bool:
     return value
 
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, job_…")]
+def refuse_empty(text: str | None) -> str | None:
+    """End the command where a name or an id is empty, as an unset variable of a shell is."""
+    if text == "":
+        raise typer.BadParameter("is empty")
+    return text
+
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", callback=refuse_empty, help="The job's id, job_…")]
 AsJson = Annotated[
     bool, typer.Option("--json", callback=_remember, help="Print one JSON document, also where something fails.")
 ]

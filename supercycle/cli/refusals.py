@@ -7,9 +7,12 @@ from supercycle.errors import FieldError, ProblemError, SupercycleError
 # What the service says about these speaks of HTTP; here is what to type.
 HINTS = {
     "job_ended": "There is nothing to cancel.",
+    "unknown_architecture": "See what there is with: supercycle architectures",
+    "unknown_architecture_option": "See its options with: supercycle architectures NAME",
     "unknown_dataset": "See what there is with: supercycle datasets list",
     "unknown_job": "See what there is with: supercycle jobs",
     "unknown_model": "See what there is with: supercycle models list",
+    "unknown_weights": "See its weights with: supercycle architectures NAME",
 }
 # A refusal of one of these is about a spec, whose fields have options.
 SUBMITTING = ("train", "range-test")

@@ -1,8 +1,6 @@
 import hashlib
-import io
 import subprocess
 import sys
-import tarfile
 
 import pytest
 
@@ -91,6 +89,17 @@ class TestSubmit:
         with pytest.raises(ProblemError):
             client.job("../models")
         assert service.requests[0].path == "/v1/jobs/..%2Fmodels"
+
+    @pytest.mark.parametrize(("id", "segment"), [(".", "%2E"), ("..", "%2E%2E"), ("a.b", "a.b"), ("a/b", "a%2Fb")])
+    def test_dots_do_not_lead_to_the_folder_above(self, service, client, id, segment):
+        with pytest.raises(ProblemError):
+            client.job(id)
+        assert service.requests[0].path == f"/v1/jobs/{segment}"
+
+    def test_an_empty_id_is_not_the_whole_list(self, service, client):
+        with pytest.raises(ValueError, match="must not be empty"):
+            client.job("")
+        assert service.requests == []
 
 
 class TestReads:
@@ -253,33 +262,3 @@ class TestDownload:
         service.answers[f"GET {JOB}/artifacts"] = canned({"items": items, "next_cursor": None})
         with pytest.raises(UnexpectedAnswer, match="leads elsewhere"):
             job.download(tmp_path)
-
-
-class TestAddDataset:
-    def test_packs_a_folder(self, service, client, canned, tmp_path):
-        (tmp_path / "cats" / "tabby").mkdir(parents=True)
-        (tmp_path / "cats" / "tabby" / "1.png").write_bytes(b"png")
-        (tmp_path / "cats" / ".DS_Store").write_bytes(b"x")
-        service.answers["POST /v1/datasets"] = canned({"name": "cats", "state": "validating"}, 202)
-        assert client.add_dataset("cats", tmp_path / "cats")["state"] == "validating"
-        (request,) = service.requests
-        archive = request.body[request.body.index(b"\x1f\x8b") :]
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as packed:
-            assert [member.name for member in packed] == ["tabby/1.png"]
-        assert b'filename="cats.tar.gz"' in request.body
-
-    def test_sends_an_archive_as_it_is(self, service, client, canned, tmp_path):
-        (tmp_path / "cats.zip").write_bytes(b"PK-content")
-        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
-        client.add_dataset("cats", tmp_path / "cats.zip")
-        assert b'filename="cats.zip"' in service.requests[0].body
-        assert b"PK-content" in service.requests[0].body
-
-    def test_nothing_there(self, client, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"nope\.npz does not exist"):
-            client.add_dataset("cats", tmp_path / "nope.npz")
-
-    def test_registers_a_folder_of_the_server(self, service, client, canned):
-        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
-        client.register_dataset("cats", "/srv/cats")
-        assert service.requests[0].body == b'{"name":"cats","path":"/srv/cats"}'

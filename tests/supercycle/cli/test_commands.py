@@ -191,6 +191,22 @@ class TestDatasetsAndModels:
     def test_add_nothing(self, run):
         assert run("datasets", "add", "cats", "/nowhere").exit_code == 2
 
+    @pytest.mark.parametrize("given", ["cats", "ds_1"])
+    def test_delete_says_what_was_deleted(self, run, service, canned, given):
+        service.answers[f"GET /v1/datasets/{given}"] = canned(DATASET)
+        service.answers["DELETE /v1/datasets/ds_1"] = canned(status=204)
+        assert run("datasets", "delete", given).stdout == "cats (ds_1) deleted\n"
+        assert json.loads(run("datasets", "delete", given, "--json").stdout) == DATASET
+        assert len(service.sent("DELETE", "/v1/datasets/ds_1")) == 2
+
+    def test_delete_what_is_in_use(self, run, service, canned):
+        problem = {"title": "In use", "code": "dataset_in_use", "detail": "A job needs cats.", "hint": "Cancel it."}
+        service.answers["GET /v1/datasets/cats"] = canned(DATASET)
+        service.answers["DELETE /v1/datasets/ds_1"] = canned(problem, 409)
+        found = run("datasets", "delete", "cats")
+        assert (found.exit_code, found.stdout) == (3, "")
+        assert found.stderr.splitlines() == ["In use (dataset_in_use)", "A job needs cats.", "Cancel it."]
+
     def test_models(self, run, service, canned, tmp_path):
         model = {
             "id": "mdl_1",
@@ -230,6 +246,17 @@ class TestRoot:
         found = CliRunner().invoke(app, ["--url", "http://127.0.0.1:9", "show", JOB_ID, "--json"])
         assert found.exit_code == 4
         assert json.loads(found.stdout)["error"]["code"] == "connection_failed"
+
+    @pytest.mark.parametrize(
+        "command",
+        [["show"], ["cancel"], ["datasets", "show"], ["datasets", "delete"], ["models", "download"], ["architectures"]],
+        ids=" ".join,
+    )
+    def test_an_empty_name_is_wrong_usage(self, run, service, command):
+        found = run(*command, "")
+        assert found.exit_code == 2
+        assert "is empty" in found.stderr
+        assert service.requests == []
 
     def test_help_documents_the_exit_codes(self):
         found = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})

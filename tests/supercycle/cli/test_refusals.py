@@ -50,9 +50,22 @@ class TestWords:
         print_error(refusal("#/seed", "#/epochs", detail=detail), command="train")
         assert (detail in capsys.readouterr().err) is is_shown
 
-    def test_hints_name_commands(self, capsys):
-        print_error(refusal("#/dataset", code="unknown_dataset"), command="train")
-        assert capsys.readouterr().err.splitlines()[-1] == "See what there is with: supercycle datasets list"
+    @pytest.mark.parametrize(
+        ("pointer", "code", "hint"),
+        [
+            ("#/dataset", "unknown_dataset", "See what there is with: supercycle datasets list"),
+            ("#/architecture", "unknown_architecture", "See what there is with: supercycle architectures"),
+            (
+                "#/architecture/depth",
+                "unknown_architecture_option",
+                "See its options with: supercycle architectures NAME",
+            ),
+            ("#/pretrained", "unknown_weights", "See its weights with: supercycle architectures NAME"),
+        ],
+    )
+    def test_hints_name_commands(self, capsys, pointer, code, hint):
+        print_error(refusal(pointer, code=code), command="train")
+        assert capsys.readouterr().err.splitlines()[-1] == hint
 
     def test_a_request_id_where_the_service_is_to_blame(self, capsys):
         print_error(ProblemError(status=500, code="internal_error", title="Oh", detail="", request_id="req_1"))

@@ -1,0 +1,66 @@
+import io
+import tarfile
+
+import pytest
+
+from supercycle import ProblemError
+
+
+class TestAddDataset:
+    def test_packs_a_folder(self, service, client, canned, tmp_path):
+        (tmp_path / "cats" / "tabby").mkdir(parents=True)
+        (tmp_path / "cats" / "tabby" / "1.png").write_bytes(b"png")
+        (tmp_path / "cats" / ".DS_Store").write_bytes(b"x")
+        service.answers["POST /v1/datasets"] = canned({"name": "cats", "state": "validating"}, 202)
+        assert client.add_dataset("cats", tmp_path / "cats")["state"] == "validating"
+        (request,) = service.requests
+        archive = request.body[request.body.index(b"\x1f\x8b") :]
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as packed:
+            assert [member.name for member in packed] == ["tabby/1.png"]
+        assert b'filename="cats.tar.gz"' in request.body
+
+    def test_sends_an_archive_as_it_is(self, service, client, canned, tmp_path):
+        (tmp_path / "cats.zip").write_bytes(b"PK-content")
+        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
+        client.add_dataset("cats", tmp_path / "cats.zip")
+        assert b'filename="cats.zip"' in service.requests[0].body
+        assert b"PK-content" in service.requests[0].body
+
+    def test_nothing_there(self, client, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"nope\.npz does not exist"):
+            client.add_dataset("cats", tmp_path / "nope.npz")
+
+    def test_registers_a_folder_of_the_server(self, service, client, canned):
+        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
+        client.register_dataset("cats", "/srv/cats")
+        assert service.requests[0].body == b'{"name":"cats","path":"/srv/cats"}'
+
+
+class TestDeleteDataset:
+    def test_by_name(self, service, client, canned):
+        service.answers["DELETE /v1/datasets/cats"] = canned(status=204)
+        client.delete_dataset("cats")
+        assert len(service.sent("DELETE", "/v1/datasets/cats")) == 1
+
+    def test_a_refusal_is_a_problem_and_is_not_sent_again(self, service, client, canned):
+        problem = {"title": "In use", "code": "dataset_in_use", "detail": "A job needs cats.", "hint": "Cancel it."}
+        service.answers["DELETE /v1/datasets/cats"] = canned(problem, 409)
+        with pytest.raises(ProblemError, match="A job needs cats") as caught:
+            client.delete_dataset("cats")
+        assert (caught.value.status, caught.value.code) == (409, "dataset_in_use")
+        assert len(service.requests) == 1
+
+    def test_nothing_of_no_name(self, service, client):
+        with pytest.raises(ValueError, match="must not be empty"):
+            client.delete_dataset("")
+        assert service.requests == []
+
+
+class TestArchitectures:
+    def test_all_and_one(self, service, client, canned):
+        lenet, mlp = {"name": "lenet", "options": {}}, {"name": "mlp", "options": {"width": {"default": 512}}}
+        service.answers["GET /v1/architectures"] = canned({"items": [lenet, mlp], "next_cursor": None})
+        service.answers["GET /v1/architectures/mlp"] = canned(mlp)
+        assert client.architectures() == [lenet, mlp]
+        assert client.architecture("mlp") == mlp
+        assert service.requests[0].query == {}  # the service refuses parameters that it does not know
