@@ -18,14 +18,9 @@ _NOTHING = "none"
 
 @dataclass(frozen=True)
 class Words:
-    """What a schema does not say: meanings of fields, and where on the page the parts are explained."""
+    """What a schema does not say: where on the page the parts are explained."""
 
-    meanings: Mapping[tuple[str, str], str]  #: by part and field, where the schema has no description
     places: Mapping[str, str]  #: link for each part, by the name of its class
-
-    def meaning(self, part: str, field: str, schema: Schema) -> str:
-        """The description of a field; raises KeyError where nobody wrote one."""
-        return str(schema.get("description") or self.meanings[part, field])
 
     def takes(self, schema: Schema) -> str:
         """What a value may be, with its bounds."""
@@ -42,15 +37,15 @@ class Words:
         return _plain(schema)
 
 
-def field_rows(schema: Schema, fields: Iterable[str], *, part: str, words: Words) -> Iterator[str]:
+def field_rows(schema: Schema, fields: Iterable[str], *, words: Words) -> Iterator[str]:
     """A row for each of these fields of an object."""
     yield from HEAD
     for field in fields:
         found = schema["properties"][field]
-        yield _row(field, words.takes(found), default_of(found), words.meaning(part, field, found))
+        yield _row(field, words.takes(found), default_of(found), found["description"])
 
 
-def part_rows(models: Iterable[type[BaseModel]], *, part: str, words: Words) -> Iterator[str]:
+def part_rows(models: Iterable[type[BaseModel]], *, words: Words) -> Iterator[str]:
     """A part in all its forms: what it may be, then every field, with its forms where not all have it."""
     schemas = [model.model_json_schema() for model in models]
     forms = {_form(schema): schema for schema in schemas}
@@ -61,7 +56,7 @@ def part_rows(models: Iterable[type[BaseModel]], *, part: str, words: Words) -> 
     for form, schema in forms.items():
         for field, found in schema["properties"].items():
             if not _is_marker(field, found):
-                key = (field, words.takes(found), words.meaning(part, field, found))
+                key = (field, words.takes(found), found["description"])
                 rows.setdefault(key, {})[form] = default_of(found)
     for (field, takes, meaning), defaults in rows.items():
         having = "" if len(defaults) == len(forms) else f"{_listed(defaults)} only. "
@@ -98,7 +93,7 @@ def _marker_row(forms: Mapping[str, Schema]) -> Iterator[str]:
     marker = next(field for field, found in properties[0].items() if _is_marker(field, found))
     defaults = (default_of(one[marker]) for one in properties if "default" in one[marker])
     takes = ", ".join(_code(form) for form in forms)
-    yield _row(marker, takes, next(defaults, "needed"), "Which of these it is.")
+    yield _row(marker, takes, next(defaults, "needed"), properties[0][marker]["description"])
 
 
 def _form(schema: Schema) -> str:

@@ -36,7 +36,7 @@ from app.domain.specs.policies import SHAPES
 from app.domain.suggestion import Suggestion, WarningCode
 from worker.datasets import errors as dataset_errors
 from worker.engine import errors, events
-from worker.reference_words import EVENTS, HIDDEN_FIELDS, MEANINGS, PAGE, WARNINGS
+from worker.reference_words import EVENTS, HIDDEN_FIELDS, PAGE, WARNINGS
 from worker.schema_tables import Words, field_rows, part_rows
 
 PATH = Path(__file__).parents[1] / "docs" / "reference" / "training.md"
@@ -52,7 +52,7 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "freeze": (Freeze,),
 }
 _PLACES = {model.__name__: f"#{part}" for part, models in PARTS.items() for model in models}
-_WORDS = Words(MEANINGS, _PLACES | {"CustomArchitecture": "architectures.md#your-own-custom"})
+_WORDS = Words(_PLACES | {"CustomArchitecture": "architectures.md#your-own-custom"})
 
 
 _T = TypeVar("_T")
@@ -75,7 +75,7 @@ def render() -> str:
 
 
 def _fields(spec: type[LeafSpec], names: list[str]) -> Iterator[str]:
-    return field_rows(spec.model_json_schema(), names, part="job", words=_WORDS)
+    return field_rows(spec.model_json_schema(), names, words=_WORDS)
 
 
 def _own(spec: type[LeafSpec]) -> list[str]:
@@ -87,7 +87,7 @@ def _parts() -> Iterator[str]:
     for number, (part, models) in enumerate(PARTS.items()):
         yield from ([""] if number else [])
         yield from (f"### `{part}`", "")
-        yield from part_rows(models, part=part, words=_WORDS)
+        yield from part_rows(models, words=_WORDS)
 
 
 def _shapes() -> Iterator[str]:

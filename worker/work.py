@@ -13,7 +13,7 @@ from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
-from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop
+from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
 from worker.engine.fitting import largest_fitting
 from worker.engine.training import Trained, train
 from worker.engine.workload import Workload, prepare
@@ -121,6 +121,7 @@ class Work:
             settled=self.assignment.resolved,
             trials=self.assignment.places.cache.with_name("trials.json"),
         )
+        self._tell_flip(spec)  # before what is resolved, so that an attempt that knows of that knows it was told
         self.line.send(Settled("dataset", self._opened.version, "content", "The version of the images trained on."))
         for name, resolution in workload.resolved.items():
             self.line.send(Settled(name, resolution.value, resolution.origin, resolution.reason))
@@ -134,6 +135,15 @@ class Work:
             on_progress=self._show_progress,
             resize=(spec.preprocessing or Preprocessing()).resize,
         )
+
+    def _tell_flip(self, spec: RangeTestSpec | TrainingSpec) -> None:
+        """Once for all attempts; of folders nobody knows what their images mean."""
+        source = self.assignment.dataset
+        if source.kind != "built_in" or self.assignment.resolved:
+            return
+        detail = catalog.describe_flip(spec, catalog.datasets()[source.name])
+        if detail is not None:
+            self.line.emit(Warned("flip_changes_meaning", detail))
 
     def _show_progress(self, done: int, total: int) -> None:
         """Runs once per picture or so, so it is also where a cancelled preparation stops."""
@@ -152,7 +162,7 @@ class Work:
         return Search(workload, spec, line=self.line, outputs=self.outputs).run()
 
     def _train_within_bounds(self, workload: Workload, spec: TrainingSpec, max_lr: MaxLr) -> tuple[Trained, MaxLr]:
-        """Train; where a rate that was picked diverges, begin again at a third of it, at most twice."""
+        """Train; where a rate that was picked diverges, begin again at a smaller one, at most twice."""
         resume = self.assignment.resume
         while True:
             try:
@@ -167,8 +177,9 @@ class Work:
         lowered = max_lr.lowered(error, lost_steps=self.line.steps_done)
         # Before anybody hears of it: a worker that goes on from here must not find the diverged weights.
         remove_checkpoints(self.assignment.places.checkpoints)
-        lowered.settle(self.line.send)
+        # And the event, which makes the row forget its checkpoint and the copies of it, before the rate.
         self.line.emit(Rewound(0, lowered.reason))
+        lowered.settle(self.line.send)
         return lowered
 
     def _train(self, workload: Workload, spec: TrainingSpec, *, max_lr: float, resume: Path | None) -> Trained:

@@ -4,6 +4,7 @@ And of the one that is in no catalog: the custom architecture, whose layers stan
 """
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.layers import MOST_ACTIVATIONS, MOST_PARAMETERS
+from app.domain.specs import RangeTestSpec, TrainingSpec
 from app.domain.specs.fields import Part
 from app.domain.specs.layers import CUSTOM, DEEPEST, LAYER_TYPES, MOST_LAYERS
 from app.domain.specs.parts import Augmentation
@@ -111,6 +113,24 @@ def describe_misfit(side: int, fact: ArchitectureFact) -> str | None:
     if fact.granularity > 1:
         sides = f"images whose side is a multiple of {fact.granularity} px"
     return f"{fact.name} takes {sides}, not {side}; the next that fits is {default_image_size(side, fact)}"
+
+
+def describe_flip(spec: RangeTestSpec | TrainingSpec, fact: DatasetFact) -> str | None:
+    """What to set to false, where the spec mirrors images that by default are only shifted."""
+    asked = list(_flips(spec))
+    if fact.augmentation.flip or not asked:
+        return None
+    return (
+        f"Mirrored, images of {fact.name} mean something else or nothing, which costs accuracy; "
+        f"set {' and '.join(asked)} to false."
+    )
+
+
+def _flips(spec: RangeTestSpec | TrainingSpec) -> Iterator[str]:
+    if isinstance(spec.augmentation, Augmentation) and spec.augmentation.flip:
+        yield "augmentation.flip"
+    if isinstance(spec, TrainingSpec) and spec.test_time_flip:
+        yield "test_time_flip"
 
 
 @cache

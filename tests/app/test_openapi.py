@@ -4,8 +4,12 @@ import json
 import re
 
 import pytest
+from pydantic import TypeAdapter
 
+from app.domain.specs import JobSpec
 from app.problems import Problem
+
+SPECS = TypeAdapter(JobSpec).json_schema()["$defs"]  # the specs, their parts and layers
 
 
 @pytest.fixture
@@ -44,6 +48,15 @@ class TestProblems:
 
     def test_the_document_is_made_once(self, shared_client):
         assert shared_client.app.openapi() is shared_client.app.openapi()
+
+
+class TestSpecs:
+    @pytest.mark.parametrize("name", SPECS)
+    def test_every_field_describes_itself(self, document, name):
+        component = document["components"]["schemas"][name.replace("Spec", "Submission")]
+        assert [
+            field for field in SPECS[name]["properties"] if not component["properties"][field].get("description")
+        ] == []
 
 
 class TestKeys:

@@ -16,7 +16,7 @@ from app.domain.suggestion import WarningCode
 from worker import training_reference
 from worker.engine.events import CheckpointSaved, EpochDone, Logged, PhaseStarted, Rewound, StepsDone, Warned
 from worker.messages import FileMade, Happened
-from worker.reference_words import EVENTS, MEANINGS
+from worker.reference_words import EVENTS
 from worker.reporter import Reporter
 
 PAGE = training_reference.PATH.read_text("utf-8")
@@ -64,11 +64,6 @@ class TestFields:
         elsewhere = {model.__name__ for model in (*LAYER_TYPES, CustomArchitecture)}  # on the page of architectures
         assert set(TrainingSpec.model_json_schema()["$defs"]) == parts | elsewhere
 
-    def test_no_meaning_is_left_of_a_field_that_has_gone_or_speaks_for_itself(self):
-        models = {"job": (TrainingSpec, RangeTestSpec), **training_reference.PARTS}
-        silent = {(part, name) for part, ones in models.items() for model in ones for name in without_words(model)}
-        assert set(MEANINGS) <= silent
-
     @pytest.mark.parametrize(
         ("row", "because"),
         [
@@ -87,12 +82,6 @@ class TestFields:
     )
     def test_bounds_are_the_validators(self, row, because):
         assert row in PAGE, because
-
-
-def without_words(model):
-    """The fields of an object that have no description."""
-    properties = model.model_json_schema()["properties"]
-    return [name for name, found in properties.items() if "description" not in found]
 
 
 class TestPresets:

@@ -18,12 +18,13 @@ Width = Annotated[int, Field(ge=1, le=8_192), BeforeValidator(whole_number)]
 Side = Annotated[int, Field(ge=1, le=64), BeforeValidator(whole_number)]
 Padding = Annotated[int, Field(ge=0, le=32), BeforeValidator(whole_number)]
 Groups = Annotated[int, Field(ge=1, le=8_192), BeforeValidator(whole_number)]
+_WHICH = "Which layer it is."
 
 
 class Conv(Part):
     """A convolution with square kernels."""
 
-    type: Literal["conv"]
+    type: Literal["conv"] = Field(description=_WHICH)
     channels: Width = Field(description="Channels it gives.")
     kernel_size: Side = Field(description="Side of its kernel.")
     stride: Side = Field(1, description="Pixels from one place of the kernel to the next.")
@@ -35,32 +36,32 @@ class Conv(Part):
 class BatchNorm(Part):
     """Batch normalisation, of channels or of a flat vector's numbers."""
 
-    type: Literal["batch_norm"]
+    type: Literal["batch_norm"] = Field(description=_WHICH)
 
 
 class GroupNorm(Part):
     """Normalisation over groups of channels; unlike batch norm, the same for any batch."""
 
-    type: Literal["group_norm"]
+    type: Literal["group_norm"] = Field(description=_WHICH)
     groups: Groups = Field(description="Divides the channels.")
 
 
 class Relu(Part):
     """Rectified linear unit."""
 
-    type: Literal["relu"]
+    type: Literal["relu"] = Field(description=_WHICH)
 
 
 class Gelu(Part):
     """Gaussian error linear unit."""
 
-    type: Literal["gelu"]
+    type: Literal["gelu"] = Field(description=_WHICH)
 
 
 class Silu(Part):
     """Sigmoid linear unit, also called swish."""
 
-    type: Literal["silu"]
+    type: Literal["silu"] = Field(description=_WHICH)
 
 
 class _Pool(Part):
@@ -78,25 +79,25 @@ class _Pool(Part):
 class MaxPool(_Pool):
     """The largest value of each square."""
 
-    type: Literal["max_pool"]
+    type: Literal["max_pool"] = Field(description=_WHICH)
 
 
 class AvgPool(_Pool):
     """The mean of each square."""
 
-    type: Literal["avg_pool"]
+    type: Literal["avg_pool"] = Field(description=_WHICH)
 
 
 class GlobalAvgPool(Part):
     """The mean of each channel: from pixels of any number to a flat vector."""
 
-    type: Literal["global_avg_pool"]
+    type: Literal["global_avg_pool"] = Field(description=_WHICH)
 
 
 class Dropout(Part):
     """Sets numbers to zero at random while training."""
 
-    type: Literal["dropout"]
+    type: Literal["dropout"] = Field(description=_WHICH)
     p: Annotated[float, Field(ge=0, le=0.99), BeforeValidator(json_number)] = Field(
         0.5, description="Share of the numbers."
     )
@@ -105,13 +106,13 @@ class Dropout(Part):
 class Flatten(Part):
     """From pixels to a flat vector."""
 
-    type: Literal["flatten"]
+    type: Literal["flatten"] = Field(description=_WHICH)
 
 
 class Linear(Part):
     """Every number from every number of a flat vector."""
 
-    type: Literal["linear"]
+    type: Literal["linear"] = Field(description=_WHICH)
     features: Literal["classes"] | Width = Field(
         description='Numbers it gives; "classes" for as many as the data set has classes, as in the last layer.'
     )
@@ -121,7 +122,7 @@ class Linear(Part):
 class Residual(Part):
     """Adds what its layers make of the input to the input."""
 
-    type: Literal["residual"]
+    type: Literal["residual"] = Field(description=_WHICH)
     layers: Annotated[tuple["Layer", ...], Field(min_length=1, max_length=MOST_LAYERS)] = Field(
         description="The branch; must give the shape that the shortcut gives."
     )
@@ -158,7 +159,7 @@ Residual.model_rebuild()
 class CustomArchitecture(Part):
     """A network layer by layer, from pixels to one number per class."""
 
-    name: Literal["custom"]
+    name: Literal["custom"] = Field(description="Says that the network stands in `layers`.")
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=MOST_LAYERS)] = Field(
         description='In order; the last is {"type": "linear", "features": "classes"}.'
     )

@@ -28,10 +28,10 @@ from app.domain.specs.parts import (
 class LeafSpec(Part):
     """The fields that a range test and a training share, so that the one can stand in for the other."""
 
-    dataset: DatasetField
-    architecture: ArchitectureField
-    optimizer: Optimizer = Sgd(name="sgd")
-    batch_size: BatchSize = 128
+    dataset: DatasetField = Field(description="The images: a name or id of `GET /v1/datasets`, or an object.")
+    architecture: ArchitectureField = Field(description="The network: a name of `GET /v1/architectures`, or an object.")
+    optimizer: Optimizer = Field(Sgd(name="sgd"), description="The optimizer: a name, or an object.")
+    batch_size: BatchSize = Field(128, description="Images whose gradients are computed at once.")
     validation: Literal["test"] | OpenShare | None = Field(
         None, description='Share of the training images held out, or "test"; the default is 0.1, for digits 0.2.'
     )
@@ -49,7 +49,9 @@ class LeafSpec(Part):
         description="Learning rate of each stage of the network over that of the next one towards the head, "
         "which has the schedule's own; 1 is the same rate everywhere.",
     )
-    augmentation: Literal["default", "none"] | Augmentation = "default"
+    augmentation: Literal["default", "none"] | Augmentation = Field(
+        "default", description='Random changes of the training images; "default" is the data set\'s own.'
+    )
     preprocessing: Preprocessing | None = Field(
         None, description="Normalisation; the data set's own, or ImageNet's with pretrained weights."
     )
@@ -75,15 +77,24 @@ class LeafSpec(Part):
     cutout: Annotated[int, Field(ge=1, le=1_024), BeforeValidator(whole_number)] | None = Field(
         None, description="Blank out a square of this side in every training image, in pixels the network sees."
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="Precision of the arithmetic; `auto` is what measured faster on the worker's machine, or for a "
+        "short training what its hardware has.",
+    )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="torch.compile; by default where a trial on the worker says that the training repays it."
+    )
+    devices: Annotated[int, Field(ge=1, le=64), BeforeValidator(whole_number)] = Field(
+        1, description="Devices of one worker that share each batch; only workers with so many claim the job."
     )
     deterministic: StrictBool = Field(
         False,
         description="Only kernels that give the same bits every time; on a GPU slower, and not for every network.",
     )
-    seed: Seed = 0
+    seed: Seed = Field(
+        0, description="Seed of everything random: held-out images, weights, order, augmentation, dropout."
+    )
 
     @model_validator(mode="after")
     def _cuts_out_less_than_there_is(self) -> "LeafSpec":

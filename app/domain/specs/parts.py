@@ -22,9 +22,11 @@ from app.domain.specs.layers import CUSTOM, CustomArchitecture
 class DatasetRef(Part):
     """Which images: a name, or an id, or an id with the version it must have."""
 
-    name: Name | None = None
-    id: Name | None = None
-    version: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None = None
+    name: Name | None = Field(None, description="Name of a data set, built in, uploaded or registered.")
+    id: Name | None = Field(None, description="Its id, instead of the name.")
+    version: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None = Field(
+        None, description="The content it must have; anything else is refused."
+    )
 
     @model_validator(mode="after")
     def _names_one(self) -> "DatasetRef":
@@ -48,12 +50,21 @@ class Architecture(Part):
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
-    name: Name
+    name: Name = Field(
+        description="One of `GET /v1/architectures`. Its options stand beside it; with `custom`, its layers do."
+    )
 
     @property
     def options(self) -> dict[str, Any]:
         """What was given beside the name, e.g. `{"width": 16}`."""
         return dict(self.model_extra or {})
+
+
+WeightDecay = Annotated[
+    NonNegativeNumber,
+    Field(description="Times each weight, added to its gradient; with adamw, taken off the weight itself."),
+]
+_WHICH = "Which optimizer it is."
 
 
 class _WeightDecay(Part):
@@ -63,10 +74,12 @@ class _WeightDecay(Part):
 class Sgd(_WeightDecay):
     """Stochastic gradient descent with Nesterov momentum."""
 
-    name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)] = 0.9
-    nesterov: StrictBool = True
-    weight_decay: NonNegativeNumber = 5e-4
+    name: Literal["sgd"] = Field(description=_WHICH)
+    momentum: Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)] = Field(
+        0.9, description="Momentum while no schedule cycles it; a range test keeps it."
+    )
+    nesterov: StrictBool = Field(True, description="Nesterov's momentum instead of the classical one.")
+    weight_decay: WeightDecay = 5e-4
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> "Sgd":
@@ -76,23 +89,23 @@ class Sgd(_WeightDecay):
 
 
 class _AdamFamily(_WeightDecay):
-    beta1: OpenShare = 0.9
-    beta2: OpenShare = 0.999
-    epsilon: PositiveNumber = 1e-8
+    beta1: OpenShare = Field(0.9, description="Decay of the mean gradient.")
+    beta2: OpenShare = Field(0.999, description="Decay of the mean squared gradient.")
+    epsilon: PositiveNumber = Field(1e-8, description="Added to the denominator.")
 
 
 class Adam(_AdamFamily):
     """Adam; its weight decay is added to the gradient."""
 
-    name: Literal["adam"]
-    weight_decay: NonNegativeNumber = 0.0
+    name: Literal["adam"] = Field(description=_WHICH)
+    weight_decay: WeightDecay = 0.0
 
 
 class AdamW(_AdamFamily):
     """Adam with decoupled weight decay."""
 
-    name: Literal["adamw"]
-    weight_decay: NonNegativeNumber = 0.01
+    name: Literal["adamw"] = Field(description=_WHICH)
+    weight_decay: WeightDecay = 0.01
 
 
 class Augmentation(Part):
@@ -101,7 +114,7 @@ class Augmentation(Part):
     crop: Annotated[int, Field(ge=0, le=128), BeforeValidator(whole_number)] = Field(
         0, description="Pad by so many pixels, then crop at random: a shift."
     )
-    flip: StrictBool = Field(False, description="Mirror left and right at random.")
+    flip: StrictBool = Field(False, description="Mirror left and right at random; not for signs, such as digits.")
 
 
 class Preprocessing(Part):
@@ -124,14 +137,20 @@ class EarlyStopping(Part):
     one-cycle the default is the annealing phase; every other policy is armed always.
     """
 
-    patience: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole_number)] = 5
-    armed: Literal["annealing", "always"] | None = None
+    patience: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole_number)] = Field(
+        5, description="Epochs without a better validation accuracy."
+    )
+    armed: Literal["annealing", "always"] | None = Field(
+        None,
+        description="From when on they count; left out, it is the annealing phase, and a policy without a cycle "
+        "anneals from its first step.",
+    )
 
 
 class Freeze(Part):
     """For the first `epochs` only the head trains, its body keeping weights and batch-norm statistics; then all."""
 
-    epochs: Epochs
+    epochs: Epochs = Field(description="Epochs of the head alone; a bare number will do instead of the object.")
 
 
 def _epochs_alone(value: Any) -> Any:  # noqa: ANN401

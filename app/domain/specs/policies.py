@@ -14,6 +14,7 @@ Divisor = Annotated[float, Field(ge=1, le=1e9), BeforeValidator(json_number)]
 ShapeName = Literal["case_study", "three_phase", "cosine", "triangle"]
 LandmarkName = Literal["steepest", "edge", "minimum", "minimum_over_ten", "valley"]
 PickName = Literal["best", "margin", LandmarkName]
+_WHICH = "Which policy it is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class _Policy(Part):
 class OneCycle(_Policy):
     """Smith's one cycle. A field left out takes the value of its `shape`."""
 
-    policy: Literal["one_cycle"] = "one_cycle"
-    shape: ShapeName = "case_study"
+    policy: Literal["one_cycle"] = Field("one_cycle", description=_WHICH)
+    shape: ShapeName = Field("case_study", description="Form of the cycle; the numbers left out are its own.")
     up: Share | None = Field(None, description="Share of the steps in which the learning rate rises.")
     annihilation: Share | None = Field(None, description="Share of the steps in the last, steep descent.")
     initial_div: Divisor | None = Field(None, description="max_lr / learning rate of the first step.")
     final_div: Divisor | None = Field(None, description="Learning rate of the first step / that of the last.")
-    max_momentum: Momentum | None = None
-    min_momentum: Momentum | None = None
+    max_momentum: Momentum | None = Field(None, description="Momentum where the learning rate is smallest.")
+    min_momentum: Momentum | None = Field(None, description="Momentum where the learning rate is largest.")
     cycle_beta1: StrictBool = Field(
         False,
         description="With adam or adamw: cycle beta1 between the momentum bounds, as SGD's momentum is. "
@@ -107,7 +108,7 @@ class OneCycle(_Policy):
 class ConstantLr(_Policy):
     """The same learning rate throughout."""
 
-    policy: Literal["constant"]
+    policy: Literal["constant"] = Field(description=_WHICH)
 
 
 def _rising(shares: tuple[float, ...]) -> tuple[float, ...]:
@@ -119,24 +120,23 @@ def _rising(shares: tuple[float, ...]) -> tuple[float, ...]:
 class StepDecay(_Policy):
     """The learning rate times `factor` at each milestone, a share of the training."""
 
-    policy: Literal["step"]
-    milestones: Annotated[tuple[OpenShare, ...], Field(min_length=1, max_length=20), AfterValidator(_rising)] = (
-        0.5,
-        0.75,
+    policy: Literal["step"] = Field(description=_WHICH)
+    milestones: Annotated[tuple[OpenShare, ...], Field(min_length=1, max_length=20), AfterValidator(_rising)] = Field(
+        (0.5, 0.75), description="Shares of the training, rising, at which the learning rate falls."
     )
-    factor: OpenShare = 0.1
+    factor: OpenShare = Field(0.1, description="What the learning rate is multiplied by at each milestone.")
 
 
 class LinearDecay(_Policy):
     """From max_lr to 0 in a straight line."""
 
-    policy: Literal["linear"]
+    policy: Literal["linear"] = Field(description=_WHICH)
 
 
 class CosineDecay(_Policy):
     """From max_lr to 0 along half a cosine."""
 
-    policy: Literal["cosine"]
+    policy: Literal["cosine"] = Field(description=_WHICH)
 
 
 def _one_cycle_unless_said(value: Any) -> Any:  # noqa: ANN401

@@ -11,11 +11,24 @@ from app.domain.specs.leaf import LeafSpec
 class RangeTestSpec(LeafSpec):
     """Numbers left out follow the optimizer (start_lr, end_lr) and the size of the data (steps)."""
 
-    kind: Literal["range_test"]
-    start_lr: PositiveNumber | None = None
-    end_lr: PositiveNumber | None = None
-    steps: Annotated[int, Field(ge=20, le=100_000), BeforeValidator(whole_number)] | None = None
-    sweep: Literal["exponential", "linear"] = "exponential"
+    kind: Literal["range_test"] = Field(description="Says that this is a range test.")
+    start_lr: PositiveNumber | None = Field(
+        None, description="First learning rate; by default 1e-6 with sgd and 1e-7 with the Adam family."
+    )
+    end_lr: PositiveNumber | None = Field(
+        None,
+        description="Last learning rate; by default 10 with sgd and 1 with the Adam family. A sweep that has not "
+        "diverged there goes on for one more decade.",
+    )
+    steps: Annotated[int, Field(ge=20, le=100_000), BeforeValidator(whole_number)] | None = Field(
+        None, description="Optimizer steps; by default those of one epoch, but at least 100 and at most 300."
+    )
+    sweep: Literal["exponential", "linear"] = Field(
+        "exponential",
+        description="How the learning rate rises. Between the default bounds, a linear sweep has only one point below "
+        "0.1 (with the Adam family, 0.01) per hundred steps; give it the region to look at, e.g. with sgd `start_lr` "
+        "0.01 and `end_lr` 1.",
+    )
     repeats: Annotated[int, Field(ge=1, le=20), BeforeValidator(whole_number)] = Field(
         1, description="Sweeps with other initial weights and another order; the pick is read from all of them."
     )

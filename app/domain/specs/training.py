@@ -31,13 +31,13 @@ class TrainingSpec(LeafSpec):
 
     model_config = ConfigDict(json_schema_extra=_asks_for_less_with_a_preset)
 
-    kind: Literal["training"]
+    kind: Literal["training"] = Field(description="Says that this is a training.")
     preset: PresetName | None = Field(
         None, description="Fill every field from this named spec; what is given beside it wins, field by field."
     )
-    epochs: Epochs = 10
-    schedule: Policy = OneCycle()
-    early_stopping: EarlyStopping | None = None
+    epochs: Epochs = Field(10, description="Passes over the training images.")
+    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
+    early_stopping: EarlyStopping | None = Field(None, description="When to stop before the end; left out: never.")
     freeze: FreezeField | None = Field(
         None, description="Train only the head for so many epochs, then everything; needs pretrained weights."
     )
@@ -46,7 +46,8 @@ class TrainingSpec(LeafSpec):
         description="Decay of a running average of the weights; evaluation, best epoch and model are the average's.",
     )
     test_time_flip: StrictBool = Field(
-        False, description="Evaluate each image and its mirror, and average their logits."
+        False,
+        description="Evaluate each image and its mirror, and average their logits; not for signs, such as digits.",
     )
     exact_batch_norm: StrictBool = Field(
         False,

@@ -1,8 +1,18 @@
-"""Which image sizes an architecture takes, by arithmetic alone."""
+"""Which image sizes an architecture takes, and which images are not to be mirrored, by arithmetic alone."""
 
 import pytest
 
-from app.domain.catalog import OptionFact, architectures, default_image_size, describe_misfit
+from app.domain.catalog import (
+    OptionFact,
+    architectures,
+    datasets,
+    default_image_size,
+    describe_flip,
+    describe_misfit,
+)
+from app.domain.specs import RangeTestSpec, TrainingSpec
+
+JOB = {"dataset": "digits", "architecture": "lenet"}
 
 
 class TestImageSize:
@@ -42,6 +52,35 @@ class TestImageSize:
     )
     def test_a_misfit_is_described(self, name, side, says):
         assert describe_misfit(side, architectures()[name]) == says
+
+
+class TestFlips:
+    mirrored = RangeTestSpec(kind="range_test", **JOB, augmentation={"flip": True})
+    averaged = TrainingSpec(kind="training", **JOB, test_time_flip=True)
+    both = TrainingSpec(kind="training", **JOB, augmentation={"crop": 4, "flip": True}, test_time_flip=True)
+
+    @pytest.mark.parametrize("name", ["digits", "MNIST", "KMNIST", "SVHN"])
+    @pytest.mark.parametrize(
+        ("spec", "fields"),
+        [
+            (mirrored, "augmentation.flip"),
+            (averaged, "test_time_flip"),
+            (both, "augmentation.flip and test_time_flip"),
+        ],
+    )
+    def test_signs_are_not_to_be_mirrored(self, name, spec, fields):
+        told = describe_flip(spec, datasets()[name])
+        assert told.startswith(f"Mirrored, images of {name} mean something else or nothing")
+        assert told.endswith(f"set {fields} to false.")
+
+    @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100", "FashionMNIST"])
+    def test_objects_may_be(self, name):
+        assert describe_flip(self.both, datasets()[name]) is None
+
+    @pytest.mark.parametrize("augmentation", ["default", "none", {"crop": 2}])
+    def test_nothing_is_said_of_shifts(self, augmentation):
+        spec = TrainingSpec(kind="training", **JOB, augmentation=augmentation)
+        assert describe_flip(spec, datasets()["MNIST"]) is None
 
 
 class TestOptions:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.schedules import sweep_rates
+from app.domain.specs import RangeTestSpec
 
 
 class TestSweepRates:
@@ -15,6 +16,13 @@ class TestSweepRates:
 
     def test_linear_adds(self):
         assert sweep_rates(1.0, 3.0, 5, "linear") == pytest.approx([1, 1.5, 2, 2.5, 3])
+
+    @pytest.mark.parametrize(("optimizer", "below"), [("sgd", 0.1), ("adamw", 0.01)])
+    @pytest.mark.parametrize("steps", [100, 200, 300])
+    def test_linear_leaves_one_point_per_hundred_for_the_small_rates(self, optimizer, below, steps):
+        spec = RangeTestSpec(kind="range_test", dataset="digits", architecture="mlp", optimizer=optimizer)
+        small = [rate for rate in sweep_rates(*spec.bounds, steps, "linear") if rate < below]
+        assert len(small) == steps / 100  # of 10 from 0, 0.1 is a hundredth; as 0.01 is of 1
 
     @given(
         start=st.floats(1e-9, 1), factor=st.floats(1.001, 1e9), steps=st.integers(2, 300),
