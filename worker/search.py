@@ -84,7 +84,8 @@ class Search:
         if self._spec.schedule.pick == "best":
             self._warn(_TOO_SHORT, unless="low_confidence" in suggestion.warnings)
             reason = f"{reason} {_TOO_SHORT}"
-        return MaxLr(pick.max_lr, reason, search_steps=sum(len(curve.losses) for curve in curves))
+        steps = sum(len(curve.losses) for curve in curves)
+        return MaxLr(pick.max_lr, reason, search_steps=steps, fallback=pick.fallback)
 
     def _verified(self, budget: Budget) -> MaxLr:
         """From short cycles around the minimum of a short sweep."""

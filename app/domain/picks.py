@@ -13,6 +13,7 @@ class Pick:
     max_lr: float
     reason: str
     warning: str | None = None
+    fallback: float | None = None  #: where it is a landmark: our own rule's rate, should a training diverge at it
 
 
 def pick_from(suggestion: Suggestion, wanted: PickName) -> Pick:
@@ -23,4 +24,5 @@ def pick_from(suggestion: Suggestion, wanted: PickName) -> Pick:
     if rate is None:
         warning = f"The range test shows no landmark {wanted}, so max_lr follows this service's own rule instead."
         return Pick(suggestion.max_lr, f"{warning} {suggestion.reason}", warning)
-    return Pick(rate, f"{rate:.2g} is the landmark {wanted}, as the spec asks. {suggestion.explanations[wanted]}")
+    reason = f"{rate:.2g} is the landmark {wanted}, as the spec asks. {suggestion.explanations[wanted]}"
+    return Pick(rate, reason, fallback=suggestion.max_lr)

@@ -1,4 +1,4 @@
-"""Jobs as a worker holds them."""
+"""Jobs as a worker holds them, and as a training process gets them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,9 +6,12 @@ import pytest
 
 from app.db.tables import JobTable, WorkerTable
 from app.db.types import database_now
+from app.domain.specs import Augmentation
 from app.ids import new_id
-from app.jobs.claims import Claims, Lease
+from app.jobs.claims import Claimant, Claims, Lease
 from app.jobs.repository import JobRepository
+from worker.datasets.source import DatasetSource
+from worker.messages import Assignment, Places
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def claimed(database, queued):
     def claim(*, lease_seconds=30.0, **columns):
         queued(**columns)
         with database.transaction() as session:
-            job = Claims(session, lease=timedelta(seconds=lease_seconds)).claim("host:0")
+            job = Claims(session, lease=timedelta(seconds=lease_seconds)).claim(Claimant("host:0"))
         return Lease(job.id, job.fence)
 
     return claim
@@ -60,3 +63,27 @@ def heard(database):
                 session.add(WorkerTable(device="cpu", **row))
 
     return put
+
+
+@pytest.fixture(scope="session")
+def assignment_of():
+    """An assignment on the digits, with all its places below a folder; `facts` take the place of what is usual."""
+
+    def make(folder, spec, **facts):
+        places = Places(*(folder / name for name in ("attempt", "checkpoints", "cache", "weights")))
+        for place in vars(places).values():
+            place.mkdir(exist_ok=True)
+        usual = {
+            "job_id": "job_x",
+            "title": "Test",
+            "dataset": DatasetSource("built_in", "digits", folder, version=None),
+            "dataset_id": "ds_x",
+            "default_image_size": 8,
+            "default_validation": 0.2,
+            "default_augmentation": Augmentation(crop=1),
+            "device": "cpu",
+            "checkpoint_seconds": 60,
+        }
+        return Assignment(spec=spec, places=places, **usual | facts)
+
+    return make

@@ -6,10 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from app.domain.specs import Augmentation
-from worker.datasets.source import DatasetSource
 from worker.engine import nets
-from worker.messages import Assignment, Places
 from worker.work import run
 
 CUSTOM = {
@@ -39,31 +36,15 @@ class DeafLine:
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(tmp_path, assignment_of):
     """Train on the digits for an epoch; what was finished, and the folder of its files."""
 
     def work(architecture):
-        names = ("attempt", "checkpoints", "cache", "weights")
-        for name in names:
-            (tmp_path / name).mkdir()
         spec = {
             "kind": "training", "dataset": "digits", "architecture": architecture, "epochs": 1, "precision": "fp32",
             "schedule": {"max_lr": 0.05},
         }  # fmt: skip
-        assignment = Assignment(
-            job_id="job_x",
-            title="Test",
-            spec=spec,
-            dataset=DatasetSource("built_in", "digits", tmp_path, version=None),
-            dataset_id="ds_x",
-            default_image_size=8,
-            default_validation=0.2,
-            default_augmentation=Augmentation(crop=1),
-            device="cpu",
-            places=Places(*(tmp_path / name for name in names)),
-            checkpoint_seconds=60,
-        )
-        return run(assignment, DeafLine()), tmp_path / "attempt"
+        return run(assignment_of(tmp_path, spec), DeafLine()), tmp_path / "attempt"
 
     return work
 

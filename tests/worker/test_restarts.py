@@ -1,16 +1,19 @@
-"""A picked learning rate that diverges: the training begins again at a third of it, at most twice."""
+"""A picked learning rate that diverges: the training begins again at a smaller one, at most twice."""
 
 from dataclasses import replace
+from hashlib import sha256
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from app.domain.specs import Augmentation
+from app.domain.presets import filled
 from app.domain.suggestion import suggest_learning_rate
+from worker.datasets.class_folders import content_version, read_class_folders
 from worker.datasets.source import DatasetSource
 from worker.engine.errors import LrDiverged
 from worker.engine.events import CheckpointSaved, EpochDone, Rewound, StepsDone, Warned
-from worker.max_lr import MaxLr
-from worker.messages import Assignment, Places, Settled
+from worker.messages import Settled
 from worker.work import run
 
 SPEC = {
@@ -28,7 +31,7 @@ class RememberingLine:
     """Notes what is said; with `fragile` the process ends after the first checkpoint behind a rewind."""
 
     def __init__(self, *, fragile=False):
-        self.events, self.settled, self.fragile = [], {}, fragile
+        self.events, self.settled, self.picks, self.fragile = [], {}, [], fragile
 
     def emit(self, event):
         self.events.append(event)
@@ -55,39 +58,30 @@ class RememberingLine:
     def send(self, message):
         if isinstance(message, Settled):
             self.settled[message.name] = {"value": message.value, "origin": message.origin, "reason": message.reason}
+            self.picks += [message.value] if message.name == "max_lr" else []
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_pictures():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("worker.outputs.Outputs.draw_training", lambda *_, **__: None)  # they have their own tests
+        for name in ("draw_range_test", "draw_training"):  # they have their own tests
+            patch.setattr(f"worker.outputs.Outputs.{name}", lambda *_, **__: None)
         yield
 
 
-def assign(folder, max_lr, *, restarts=0, **changes):
+@pytest.fixture(scope="module")
+def assign(assignment_of):
     """A training whose range test is over."""
-    names = ("attempt", "checkpoints", "cache", "weights")
-    for name in names:
-        (folder / name).mkdir(exist_ok=True)
-    resolved = {
-        "max_lr": {"value": max_lr, "origin": "range_test", "reason": "The loss fell."},
-        "search_steps": {"value": 100, "origin": "range_test", "reason": ""},
-        "restarts": {"value": restarts, "origin": "divergence", "reason": ""},
-    }
-    return Assignment(
-        job_id="job_x",
-        title="Test",
-        spec=SPEC | changes,
-        dataset=DatasetSource("built_in", "digits", folder, version=None),
-        dataset_id="ds_x",
-        default_image_size=8,
-        default_validation=0.2,
-        default_augmentation=Augmentation(crop=1),
-        device="cpu",
-        places=Places(*(folder / name for name in names)),
-        checkpoint_seconds=0,
-        resolved=resolved,
-    )
+
+    def make(folder, max_lr, *, restarts=0, **changes):
+        resolved = {
+            "max_lr": {"value": max_lr, "origin": "range_test", "reason": "The loss fell."},
+            "search_steps": {"value": 100, "origin": "range_test", "reason": ""},
+            "restarts": {"value": restarts, "origin": "divergence", "reason": ""},
+        }
+        return assignment_of(folder, SPEC | changes, checkpoint_seconds=0, resolved=resolved)
+
+    return make
 
 
 # Rates that the network does not survive: no third of the one, and a third or a ninth of the other.
@@ -95,7 +89,7 @@ HOPELESS, HIGH = 1e6, 45.0
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory):
+def held(tmp_path_factory, assign):
     """A training that was lowered until it held: what was said, its result, the checkpoints left at each rewind."""
     there, left = assign(tmp_path_factory.mktemp("held"), HIGH), []
 
@@ -133,14 +127,14 @@ class TestLowering:
         assert result["search_steps"] == line.settled["search_steps"]["value"] == 100 + wasted
 
     @pytest.mark.parametrize(("restarts", "runs"), [(0, 3), (2, 1)])
-    def test_at_most_twice_over_all_attempts(self, tmp_path, restarts, runs):
+    def test_at_most_twice_over_all_attempts(self, tmp_path, assign, restarts, runs):
         line = RememberingLine()
         with pytest.raises(LrDiverged, match="max_lr was lowered 2 times") as caught:
             run(assign(tmp_path, HOPELESS, restarts=restarts), line)
         assert len(line.rates) == runs
         assert f"a number below {line.rates[-1]:.2g}, or, where schedule.pick names a landmark" in caught.value.hint
 
-    def test_never_a_number_of_the_users(self, tmp_path):
+    def test_never_a_number_of_the_users(self, tmp_path, assign):
         line = RememberingLine()
         with pytest.raises(LrDiverged) as caught:
             run(assign(tmp_path, HIGH, schedule={"policy": "constant", "max_lr": HOPELESS}), line)
@@ -153,7 +147,7 @@ class TestCheckpoints:
         line, _, left = held
         assert left == [[]] * len(line.of(Rewound))
 
-    def test_a_worker_killed_later_goes_on_at_the_lowered_rate(self, tmp_path, held):
+    def test_a_worker_killed_later_goes_on_at_the_lowered_rate(self, tmp_path, assign, held):
         whole, first, second = held[0], RememberingLine(fragile=True), RememberingLine()
         there = assign(tmp_path, HIGH)
         with pytest.raises(KilledError):
@@ -166,8 +160,7 @@ class TestCheckpoints:
 
 class TestPick:
     @pytest.fixture
-    def open_choice(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("worker.outputs.Outputs.draw_range_test", lambda *_, **__: None)
+    def open_choice(self, tmp_path, assign):
         schedule = {"policy": "constant", "pick": "minimum_over_ten"}
         return replace(assign(tmp_path, 0.0, schedule=schedule, epochs=1), resolved={})
 
@@ -175,6 +168,7 @@ class TestPick:
         run(open_choice, line := RememberingLine())
         assert "is the landmark minimum_over_ten, as the spec asks" in line.settled["max_lr"]["reason"]
         assert line.rates == [line.settled["max_lr"]["value"]]
+        assert "fallback_max_lr" in line.settled
 
     def test_one_that_is_not_there_is_a_warning(self, open_choice, monkeypatch):
         flat = suggest_learning_rate([1e-5 * 1.1**step for step in range(100)], [2.3] * 100)
@@ -183,15 +177,51 @@ class TestPick:
         [warning] = [event for event in line.of(Warned) if event.code == "landmark_missing"]
         assert line.settled["max_lr"]["reason"] == f"{warning.detail} {flat.reason}"
         assert line.settled["max_lr"]["value"] == flat.max_lr
+        assert "fallback_max_lr" not in line.settled
 
 
-class TestMaxLr:
-    def test_nothing_is_known_before_the_search_is_over(self):
-        assert MaxLr.of_resolved({"search_steps": {"value": 100}}) is None
+@pytest.fixture(scope="module")
+def easy(tmp_path_factory, assignment_of):
+    """The preset case_study, which picks the edge, on three brightnesses of 40 pictures each."""
+    folder, random = tmp_path_factory.mktemp("easy"), np.random.default_rng(0)
+    for kind, level in {"dark": 60, "grey": 130, "light": 200}.items():
+        (folder / "images" / kind).mkdir(parents=True)
+        for number in range(40):
+            pixels = random.normal(level, 15, (28, 28)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / kind / f"{number}.png")
+    found = read_class_folders(folder / "images")
+    digests = {path: sha256((found.root / path).read_bytes()).hexdigest() for path in found.train.paths}
+    source = DatasetSource("registered", "easy", folder / "images", content_version(digests), "L", 28)
+    spec = filled("case_study", {"kind": "training", "dataset": "easy"})
+    return assignment_of(folder, spec, dataset=source, default_image_size=28)
 
-    def test_is_said_last(self):
-        said = []
-        MaxLr(0.5, "Why.", search_steps=7, restarts=1).settle(said.append)
-        assert [(message.name, message.value) for message in said] == [
-            ("search_steps", 7), ("restarts", 1), ("max_lr", 0.5),
-        ]  # fmt: skip
+
+@pytest.fixture(scope="module")
+def gave_way(easy):
+    line = RememberingLine()
+    return line, run(easy, line).result
+
+
+class TestLandmarkFarBeyondWhatTrains:
+    def test_gives_way_to_our_own_rule(self, gave_way):
+        line, result = gave_way
+        edge, lowered = line.picks[:2]
+        assert lowered == line.settled["fallback_max_lr"]["value"] < edge / 9
+        told = f"Training at {edge:.2g} diverged, so it began again at {lowered:.2g}, which this service's own rule"
+        assert told in line.settled["max_lr"]["reason"]
+        assert result["epochs_run"] == 12
+        assert result["best"]["validation_accuracy"] > 0.9
+
+    def test_a_later_attempt_knows_that_rule(self, easy, gave_way):
+        edge, *lowered = gave_way[0].picks
+        settled = {name: value for name, value in gave_way[0].settled.items() if name != "restarts"}
+        known = settled | {"max_lr": settled["max_lr"] | {"value": edge}}
+        run(replace(easy, resolved=known), line := RememberingLine())
+        assert line.picks == lowered
+
+    def test_thirds_alone_would_not_have_done(self, easy, gave_way):
+        names = ("search_steps", "max_lr")
+        known = {name: gave_way[0].settled[name] for name in names}
+        known["max_lr"] = known["max_lr"] | {"value": gave_way[0].picks[0]}
+        with pytest.raises(LrDiverged, match="max_lr was lowered 2 times"):
+            run(replace(easy, resolved=known), RememberingLine())

@@ -2,11 +2,9 @@
 
 import pytest
 
-from app.domain.specs import Augmentation
 from app.domain.verification import MARGINS
-from worker.datasets.source import DatasetSource
 from worker.engine.events import PhaseStarted, StepsDone, Warned
-from worker.messages import Assignment, FileMade, Happened, Places, Settled
+from worker.messages import FileMade, Happened, Settled
 from worker.work import run
 
 SPEC = {
@@ -39,28 +37,12 @@ class Remembering:
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(tmp_path, assignment_of):
     """Run a training of the digits; its result and all it said."""
 
     def work(**changes):
-        places = [tmp_path / name for name in ("attempt", "checkpoints", "cache", "weights")]
-        for place in places:
-            place.mkdir()
-        assignment = Assignment(
-            job_id="job_x",
-            title="Test",
-            spec=SPEC | changes,
-            dataset=DatasetSource("built_in", "digits", tmp_path, version=None),
-            dataset_id="ds_x",
-            default_image_size=8,
-            default_validation=0.2,
-            default_augmentation=Augmentation(crop=1),
-            device="cpu",
-            places=Places(*places),
-            checkpoint_seconds=60,
-        )
         line = Remembering()
-        return run(assignment, line).result, line
+        return run(assignment_of(tmp_path, SPEC | changes), line).result, line
 
     return work
 

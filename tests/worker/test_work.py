@@ -4,11 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.specs import Augmentation
-from worker.datasets.source import DatasetSource
 from worker.engine import range_test
 from worker.engine.events import Warned
-from worker.messages import Assignment, Places
 from worker.work import run
 
 SPEC = {
@@ -33,28 +30,12 @@ class RememberingLine:
 
 
 @pytest.fixture
-def swept(tmp_path):
+def swept(tmp_path, assignment_of):
     """Run a range test of the digits; its result and the warnings on the way."""
 
     def work(**changes):
-        names = ("attempt", "checkpoints", "cache", "weights")
-        for name in names:
-            (tmp_path / name).mkdir()
-        assignment = Assignment(
-            job_id="job_x",
-            title="Test",
-            spec=SPEC | changes,
-            dataset=DatasetSource("built_in", "digits", tmp_path, version=None),
-            dataset_id="ds_x",
-            default_image_size=8,
-            default_validation=0.2,
-            default_augmentation=Augmentation(crop=1),
-            device="cpu",
-            places=Places(*(tmp_path / name for name in names)),
-            checkpoint_seconds=60,
-        )
         line = RememberingLine()
-        return run(assignment, line).result, line.warnings
+        return run(assignment_of(tmp_path, SPEC | changes), line).result, line.warnings
 
     return work
 

@@ -26,14 +26,16 @@ class TestPick:
         assert pick.reason.startswith(f"{pick.max_lr:.2g} is the landmark {name}, as the spec asks. ")
         assert pick.reason.endswith(suggestion.explanations[name])
         assert pick.warning is None
+        assert pick.fallback == suggestion.max_lr
 
     def test_the_best_is_our_own_rules(self, suggestion):
         pick = pick_from(suggestion, "best")
         assert (pick.max_lr, pick.reason, pick.warning) == (suggestion.max_lr, suggestion.reason, None)
+        assert pick.fallback is None
         assert pick.max_lr not in dict(suggestion.landmarks).values()
 
     def test_a_landmark_that_is_not_there_gives_way(self, flat):
         pick = pick_from(flat, "steepest")
-        assert pick.max_lr == flat.max_lr
+        assert (pick.max_lr, pick.fallback) == (flat.max_lr, None)
         assert "no landmark steepest" in pick.warning
         assert pick.reason == f"{pick.warning} {flat.reason}"

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.specs import Augmentation, TrainingSpec, parse_spec
-from worker.messages import Assignment, Places, Settled
+from worker.messages import Settled
 from worker.work import run
 
 SPEC = {
@@ -28,7 +28,7 @@ class Line:
 
 
 @pytest.fixture
-def trained(tmp_path, make_folder, make_picture, as_source):
+def trained(tmp_path, assignment_of, make_folder, make_picture, as_source):
     """Train on dark and light pictures of 12 × 4; the model's facts and what was settled on the way."""
 
     def train(**changes):
@@ -38,21 +38,13 @@ def trained(tmp_path, make_folder, make_picture, as_source):
             for kind, level in levels.items()
             for number in range(4)
         }
-        places = {name: tmp_path / name for name in ("attempt", "checkpoints", "cache", "weights")}
-        for place in places.values():
-            place.mkdir()
-        assignment = Assignment(
-            job_id="job_x",
-            title="Test",
-            spec=parse_spec(SPEC | changes).model_dump(mode="json"),
+        assignment = assignment_of(
+            tmp_path,
+            parse_spec(SPEC | changes).model_dump(mode="json"),
             dataset=as_source(make_folder(files), side=4),
-            dataset_id="ds_x",
             default_image_size=4,
             default_validation=0.25,
             default_augmentation=Augmentation(crop=0),
-            device="cpu",
-            places=Places(**places),
-            checkpoint_seconds=60,
         )
         line = Line()
         return run(assignment, line).model.facts["preprocessing"], line.settled
