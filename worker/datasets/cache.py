@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from app.disk import sync
 from worker.datasets.pictures import Pictures, Pixels, pieces
 from worker.datasets.source import Mode
 from worker.engine.data import Images
@@ -120,7 +121,7 @@ def _write(aside: Path, contents: Contents, on_progress: OnProgress) -> None:
         np.save(aside / f"{split}-labels.npy", contents.splits[split].labels)
     _write_facts(aside, _facts(aside, arrays, contents))
     for path in [*aside.iterdir(), aside]:
-        _sync(path)
+        sync(path)
 
 
 def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -> "np.memmap[Any, np.dtype[np.uint8]]":
@@ -199,7 +200,7 @@ def _publish(aside: Path, folder: Path) -> None:
             except NotCached:
                 _set_aside(folder)
                 continue
-        _sync(folder.parent)
+        sync(folder.parent)
         return
 
 
@@ -218,11 +219,3 @@ def _remove_abandoned(root: Path) -> None:
         with suppress(FileNotFoundError):  # finished or removed by another builder
             if path.stat().st_mtime < oldest:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,15 +1,19 @@
-"""Removes what nobody will use again: folders of jobs that have ended, left by workers that were killed."""
+"""Removes what nobody will use again: folders of jobs that have ended, and objects that no row names."""
 
 import shutil
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
+from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
+from worker.keeper.garbage import Garbage
 
 log = structlog.get_logger()
 
@@ -18,25 +22,32 @@ KEPT_SECONDS = 3600.0  #: a worker that is just ending a job still uses its fold
 
 
 class Collector:
-    """Looks through this machine's data folder now and then."""
+    """Looks through this machine's data folder now and then, and on the keeper's through the storage."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, store: ArtifactStore | None = None) -> None:
         self._database = database
         self._settings = settings
+        # An object gets its row when the next commit succeeds, which a database that is away can put off.
+        longest_put_off = max(timedelta(seconds=KEPT_SECONDS), 20 * settings.lease)
+        self._garbage = Garbage(database, store, younger_stays=longest_put_off) if store else None
         self._due = 0.0
 
     def collect(self) -> None:
-        """One round, if it is time for one."""
+        """One round, if it is time for one; the storage a page at a time in between."""
+        if self._garbage:
+            self._garbage.sweep_page()
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_SECONDS
         for kind in ("checkpoints", "attempts"):
             self._remove_old(kind, is_wanted=self._is_unfinished)
         self._remove_old("uploads", is_wanted=self._is_dataset)
+        if self._garbage:
+            self._garbage.begin()
 
     def _remove_old(self, kind: str, *, is_wanted: Callable[[str], bool]) -> None:
         for path in self._settings.folder(kind).iterdir():
-            if time.time() - path.stat().st_mtime < KEPT_SECONDS or is_wanted(path.name):
+            if _age_seconds(path) < KEPT_SECONDS or is_wanted(path.name):
                 continue
             log.info("leftover removed", kind=kind, name=path.name)
             if path.is_dir():
@@ -52,3 +63,10 @@ class Collector:
     def _is_dataset(self, name: str) -> bool:
         with self._database.reading() as session:
             return session.get(DatasetTable, name.split(".", maxsplit=1)[0]) is not None
+
+
+def _age_seconds(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # another worker of this machine was faster
+        return 0.0
