@@ -16,6 +16,7 @@ from kombu.utils import json
 from app.config import EMBEDDED_BROKER, Settings
 
 POLLING_SECONDS = 0.1
+FORGETTING_SECONDS = 5.0
 KEPT_SECONDS = 60.0  #: far longer than anybody reads a message it has taken
 
 
@@ -25,6 +26,8 @@ class Channel(filesystem.Channel):
     kombu's table is a file that is written in place: a process that starts at the wrong moment reads half of it, and
     a kill leaves it torn for good.
     """
+
+    _forgetting_from = 0.0
 
     def get_table(self, exchange: str) -> list[Any]:
         """Where an exchange leads: to the queue of its own name."""
@@ -52,11 +55,18 @@ class Channel(filesystem.Channel):
     def _get(self, queue: str) -> Any:  # type: ignore[override]  # noqa: ANN401
         """The next message. kombu keeps what was taken for ever; here it goes after a minute."""
         message = super()._get(queue)  # type: ignore[no-untyped-call]
+        self._forget_taken()
+        return message
+
+    def _forget_taken(self) -> None:
+        """Once in a while: looking at all of them after each of many would cost the square of that."""
+        if time.monotonic() < self._forgetting_from:
+            return
+        self._forgetting_from = time.monotonic() + FORGETTING_SECONDS
         for taken in Path(self.processed_folder).iterdir():
             with suppress(FileNotFoundError):  # another worker was quicker
                 if time.time() - taken.stat().st_ctime > KEPT_SECONDS:
                     taken.unlink()
-        return message
 
 
 class Transport(filesystem.Transport):

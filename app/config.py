@@ -1,6 +1,7 @@
 """Settings, the only reader of the environment."""
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_PREFIXES = ("SUPERCYCLE_", "AWS_", "AZURE_", "GOOGLE_", "PG", "REDIS_")
 EMBEDDED_BROKER = "atomicfs://localhost/"
+_STORE_CLIENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "proxy_excludes")
 
 
 class Settings(BaseSettings):
@@ -25,7 +27,13 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(30.0, gt=0, description="How long a silent worker keeps its job.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
     sweep_seconds: float = Field(2.0, gt=0, description="How often the keeper looks for lost jobs.")
+    max_running_per_owner: int | None = Field(
+        None, gt=0, description="How many jobs of one owner may run at once; empty is as many as there are workers."
+    )
     checkpoint_seconds: float = Field(60.0, gt=0, description="At most this much training is lost with a worker.")
+    disk_floor_bytes: int = Field(
+        256 << 20, ge=0, description="With less room than this in its data folder a worker claims nothing."
+    )
     dataset_roots: Annotated[list[Path], NoDecode] = Field(
         [], description="Folders below which server folders may be registered, separated like PATH."
     )
@@ -69,14 +77,29 @@ class Settings(BaseSettings):
         return path
 
 
+def store_client_options() -> dict[str, str]:
+    """What AWS_ALLOW_HTTP and its like say of the connection to S3; the store's client reads the other AWS_* itself.
+
+    An address that begins with http:// is leave enough to go without TLS.
+    """
+    given = {name: os.environ[f"AWS_{name.upper()}"] for name in _STORE_CLIENT if f"AWS_{name.upper()}" in os.environ}
+    addresses = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    is_plain = any(os.environ.get(name, "").startswith("http://") for name in addresses)
+    return ({"allow_http": "true"} if is_plain else {}) | given
+
+
 def prepare_environment_for_trainings() -> None:
     """Take the service's settings out of the environment, so that no child process can read its credentials.
 
     And let idle threads of torch sleep instead of spin: beside any other load, spinning made a step of ResNet-9 on
     two cores five times as long. And give cuBLAS workspaces of a fixed size, without which torch refuses to be
-    deterministic; it is read when CUDA starts, so a single job cannot ask for it.
+    deterministic; it is read when CUDA starts, so a single job cannot ask for it. And let the processes of one
+    training talk through the loopback device: they are all on this machine, and nobody else is to reach them.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if sys.platform == "linux":
+        for library in ("GLOO", "NCCL"):
+            os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
     for name in [name for name in os.environ if name.startswith(SECRET_PREFIXES)]:
         del os.environ[name]

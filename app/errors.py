@@ -66,9 +66,12 @@ class ServiceError(Exception):
 # Where the title of the status is too general to be told apart.
 _TITLES = {
     "built_in": "Built-in data sets cannot be deleted",
+    "cannot_retry": "The job cannot be tried again",
     "dataset_in_use": "The data set is in use",
     "job_ended": "The job has ended already",
     "job_not_ended": "The job has not ended yet",
+    "job_not_paused": "The job is not paused",
+    "job_stopping": "The job is stopping already",
     "malformed_json": "The body is not valid JSON",
     "name_taken": "The name is taken",
     "not_ready": "It is not there yet",

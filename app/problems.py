@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Program
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from app.artifacts.store import StoreUnavailable
 from app.errors import ServiceError, StorageFull, Unavailable, Unprocessable, UnsupportedMedia
 from app.wording import field_errors, hint_for, summary_of
 
@@ -79,6 +80,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(failed, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_database_away)
     app.add_exception_handler(StoreError, _on_store_error)
+    app.add_exception_handler(StoreUnavailable, _on_store_error)
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
@@ -138,7 +140,7 @@ async def _on_store_error(request: Request, error: Exception) -> Response:
 async def _on_database_away(request: Request, error: Exception) -> Response:
     log.error("the database does not answer", error=str(error.__cause__ or error), request_id=request_id(request))
     detail = "The database does not answer."
-    hint = "Try again; nothing was changed. /readyz says which part is down."
+    hint = "Try again in a moment; after a change, look first whether it was made. /readyz says which part is down."
     return respond(request, Unavailable("database_unavailable", detail, hint, retry_after_seconds=2))
 
 

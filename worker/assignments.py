@@ -8,10 +8,11 @@ from app.datasets.service import DatasetFacts, resolve
 from app.db.tables import JobTable
 from app.domain.specs import parse_spec
 from app.errors import ServiceError
+from app.jobs.claims import Claims, Lease
 from app.jobs.metrics import HISTORY, collect
-from app.jobs.repository import JobRepository
+from app.jobs.repository import JobRepository, NewEvent
+from worker.checkpoints import newest_checkpoint
 from worker.datasets.source import DatasetSource
-from worker.engine.checkpoint_files import is_whole
 from worker.messages import Assignment, Failed, History, Places
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
     """All the training process needs, read now so that it needs no database."""
     settings = runner.settings
     facts = _dataset(runner, job)
-    resume = newest_checkpoint(settings, job)
+    resume = _resume_from(runner, job)
     return Assignment(
         job_id=job.id,
         title=job.name or f"{job.spec['architecture']['name']} on {facts.name}",
@@ -40,10 +41,11 @@ def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
         default_image_size=facts.image_size,
         default_validation=facts.validation,
         default_augmentation=facts.augmentation,
-        device=runner.worker.device,
+        device=runner.worker.devices[0],
         places=_places(settings, job),
         checkpoint_seconds=settings.checkpoint_seconds,
         resume=resume,
+        fence=job.fence,
         resolved=job.resolved,
         history=_history(runner, job) if resume else History(),
     )
@@ -58,14 +60,15 @@ def dataset_source(settings: Settings, facts: DatasetFacts) -> DatasetSource:
     )
 
 
-def newest_checkpoint(settings: Settings, job: JobTable) -> Path | None:
-    """The checkpoint the row points to, or another that is on this machine and whole; else training starts over."""
-    if job.checkpoint is None:
-        return None
-    named = settings.data_dir.absolute() / job.checkpoint["path"]
-    # While the database was away, newer ones may have taken the place of the one it names.
-    others = sorted(named.parent.glob("checkpoint-*.pt"), reverse=True)
-    return next((path for path in [named, *others] if is_whole(path)), None)
+def _resume_from(runner: "Runner", job: JobTable) -> Path | None:
+    """The checkpoint to go on from; what was wrong with others goes into the job's log."""
+    found = newest_checkpoint(runner.settings, runner.store, job)
+    if found.complaints:
+        events = [NewEvent("log", {"level": "warning", "message": said}) for said in found.complaints]
+        with runner.database.transaction() as session:
+            claims = Claims(session, lease=runner.settings.lease)
+            claims.write(Lease(job.id, job.fence), events, change=lambda _: None)
+    return found.path
 
 
 def _dataset(runner: "Runner", job: JobTable) -> DatasetFacts:

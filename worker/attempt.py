@@ -5,25 +5,30 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from obstore.exceptions import BaseError
 
+from app.artifacts.store import StoreUnavailable
 from app.config import Settings
+from app.db.session import DATABASE_DOWN
 from app.db.tables import JobTable, ModelFileTable, ModelTable
 from app.domain.lifecycle import JobState
 from app.ids import new_id
 from app.jobs.claims import Claims, Lease, LeaseLost
 from worker.assignments import CannotStart, make_assignment
+from worker.checkpoints import prefix_of
 from worker.engine.events import Stop
-from worker.lease import DATABASE_DOWN, LeaseKeeper
+from worker.group import Training, start_training
+from worker.lease import LeaseKeeper
 from worker.messages import Ending, Failed, FileMade, Finished, Happened, Message, ModelMade, Settled, StoppedEarly
 from worker.reporter import Reporter, plain
 from worker.storing import put_patiently
-from worker.supervision import TrainingProcess, describe_exit
+from worker.supervision import describe_exit, kills_for_memory
+from worker.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from worker.runner import Runner
@@ -33,6 +38,8 @@ log = structlog.get_logger()
 TICK_SECONDS = 0.1
 STOPPING_PATIENCE = 0.35  #: of the usual escalation: a worker must be gone within 10 s of SIGTERM
 LONGEST_OUTAGE_SECONDS = 15 * 60
+#: For the last checkpoint to reach the storage, before another host may go on; the shorter while this worker stops.
+COPYING_PATIENCE = {False: timedelta(seconds=60), True: timedelta(seconds=3)}
 
 
 class Attempt:
@@ -47,6 +54,9 @@ class Attempt:
         self._reporter = Reporter(**parts, store=runner.store)
         self._keeper = LeaseKeeper(**parts)
         self._ending: Ending | None = None
+        self._limit = TimeLimit.of(job)
+        self._timed_out = False
+        self._kills_before = kills_for_memory()
         self._model_id = new_id("mdl")
 
     def work(self) -> None:
@@ -57,7 +67,8 @@ class Attempt:
             except CannotStart as reason:
                 self._end(reason.failure)
                 return
-            process = TrainingProcess(self._runner.processes, assignment)
+            devices = self._runner.worker.devices[: self._job.devices]
+            process = start_training(self._runner.processes, assignment, devices=devices)
             try:
                 self._supervise(process)
             except BaseException:
@@ -65,24 +76,41 @@ class Attempt:
                 process.join()
                 raise
             exit_code = process.join()
+            if self._may_be_followed():
+                self._reporter.await_copies(lambda: COPYING_PATIENCE[self._runner.stopping()])
             self._patiently(lambda: self._end(self._ending, exit_code=exit_code))
 
-    def _supervise(self, process: TrainingProcess) -> None:
+    def _supervise(self, process: Training) -> None:
         while process.is_open:
             for message in process.messages(timeout_seconds=TICK_SECONDS):
                 self._take(message)
             self._commit_when_due()
-            if self._keeper.state() is JobState.CANCELLING:
-                process.ask(Stop.CANCEL)
-            elif self._runner.stopping() or self._keeper.silence_seconds() > LONGEST_OUTAGE_SECONDS:
-                process.ask(Stop.YIELD)
+            stop = self._wanted_stop()
+            if stop is not None:
+                process.ask(stop)
             process.escalate(patience=STOPPING_PATIENCE if self._runner.stopping() else 1.0)
+
+    def _wanted_stop(self) -> Stop | None:
+        """Why the training is to stop now, if it is."""
+        state = self._keeper.state()
+        self._timed_out |= state is JobState.RUNNING and self._limit.is_over()
+        if state is JobState.CANCELLING or (self._timed_out and self._limit.fails):
+            return Stop.CANCEL
+        is_aside = state is JobState.PAUSING or self._timed_out
+        is_cut_off = self._keeper.silence_seconds() > LONGEST_OUTAGE_SECONDS
+        return Stop.YIELD if is_aside or is_cut_off or self._runner.stopping() else None
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Happened | Settled | FileMade):
             self._reporter.take(message)
         else:
             self._ending = message
+
+    def _may_be_followed(self) -> bool:
+        """Whether another attempt may go on from where this one stopped."""
+        if isinstance(self._ending, Finished | Failed) or self._ending == StoppedEarly(Stop.CANCEL):
+            return False
+        return self._keeper.state() is not JobState.CANCELLING
 
     def _commit_when_due(self) -> None:
         """While the database is down the training goes on, and what it says is kept."""
@@ -109,20 +137,37 @@ class Attempt:
         match ending:
             case Finished():
                 self._succeed(ending)
+            case Failed(code="storage_full"):  # room may come back; until then no worker claims it
+                self._lose(asdict(ending))
             case Failed():
                 self._finish(JobState.FAILED, self._error(asdict(ending), retryable=False))
+            case _ if self._timed_out:  # it stopped, or had to be killed, because of that
+                self._reporter.commit_with(self._end_at_limit)
             case StoppedEarly(reason=Stop.CANCEL):
                 self._finish(JobState.CANCELLED, None)
             case None if not self._runner.stopping():
-                self._lose(describe_exit(exit_code))
+                self._lose(describe_exit(exit_code, for_memory=kills_for_memory() > self._kills_before))
             case _:  # asked to yield, or killed because the worker had to stop
                 self._reporter.commit_with(lambda claims: claims.give_back(self._lease))
         log.info("attempt ended", ending=type(ending).__name__, exit_code=exit_code)
 
+    def _end_at_limit(self, claims: Claims) -> None:
+        """Aside, or failed; a cancellation that came before wins."""
+        if self._limit.fails:
+            claims.finish(self._lease, JobState.FAILED, error=self._error(self._limit.error(), retryable=False))
+            return
+        claims.pause(self._lease, reason=self._limit.reason)
+        claims.give_back(self._lease)
+
     def break_off(self, error: Exception) -> None:
-        """Put the job back into the queue, or end it, after a failure of the worker's own."""
+        """Put the job back into the queue, or end it, after a failure of the worker's own.
+
+        Without the history that waits: it may be what the database would not take.
+        """
+        facts = self._error(describe_failure(error), retryable=True)
         try:
-            self._lose(describe_failure(error))
+            with self._runner.database.transaction() as session:
+                Claims(session, lease=self._settings.lease).lose(self._lease, error=facts)
         except (LeaseLost, *DATABASE_DOWN):
             log.exception("the job is left to the sweeper")
 
@@ -168,6 +213,8 @@ class Attempt:
             return  # the keeper's collector finds what is left
         if job is None or JobState(job.state).ended:
             shutil.rmtree(self._settings.folder("checkpoints") / self._job.id, ignore_errors=True)
+            if self._runner.store.is_remote:
+                self._runner.store.discard_below(prefix_of(self._job.id))
         if job is None or job.model_id != self._model_id:
             # A model that came to nothing: cancelled at the last moment, or the lease was lost.
             self._runner.store.discard_below(f"models/{self._model_id}/")
@@ -187,8 +234,11 @@ def describe_failure(error: Exception) -> dict[str, str]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail, hint = "No space is left in the worker's data folder.", "Free disk space on the worker."
         return {"code": "storage_full", "title": "The worker's disk is full", "detail": detail, "hint": hint}
+    if isinstance(error, StoreUnavailable):
+        title = "The store does not answer"
+        return {"code": "storage_unavailable", "title": title, "detail": error.detail, "hint": error.hint}
     if isinstance(error, BaseError | OSError):
-        detail = f"A file could not be stored: {type(error).__name__}."
+        detail = f"A file could not be stored or fetched: {type(error).__name__}."
         hint = "See the worker's log, and whether the artifact store can be reached."
         return {"code": "storage_unavailable", "title": "The store does not answer", "detail": detail, "hint": hint}
     detail = f"The worker met an error it did not foresee: {type(error).__name__}."

@@ -6,15 +6,21 @@ Importing this module only imports: it is what the forkserver loads before any t
 import errno
 import os
 import threading
-import traceback
 from multiprocessing.connection import Connection
 
+import structlog
 import torch
 
+from app.logs import configure_logs
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, Stopped
 from worker.engine.events import Event, Logged, Stop
+from worker.engine.parallel import tells_of_a_lost_rank
+from worker.entry import LOST_OTHERS
+from worker.memory import Memory
 from worker.messages import Assignment, Failed, Happened, Message, StoppedEarly
 from worker.work import run
+
+log = structlog.get_logger()
 
 ORPHANED = 75  #: exit code when the supervisor is gone
 
@@ -24,12 +30,13 @@ class Line:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._memory = Memory()
         self._stop: Stop | None = None
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def emit(self, event: Event) -> None:
         """Say what happened."""
-        self.send(Happened(event))
+        self.send(Happened(event, memory_bytes=self._memory.most_bytes()))
 
     def stop_requested(self) -> Stop | None:
         """What the supervisor asked for, if anything."""
@@ -54,6 +61,8 @@ class Line:
 def work_on(pipe: Connection, assignment: Assignment) -> None:
     """Work on one assignment and say how it ended."""
     os.setpgid(0, 0)  # so that whatever a data loader starts ends with it
+    configure_logs("training")
+    structlog.contextvars.bind_contextvars(job_id=assignment.job_id, fence=assignment.fence)
     line = Line(pipe)
     line.send(_ending(assignment, line))
 
@@ -72,6 +81,9 @@ def _ending(assignment: Assignment, line: Line) -> Message:
     except OSError as error:
         return _storage(error, line)
     except Exception as error:  # noqa: BLE001 - the last resort: the job must end with a word
+        if isinstance(error, RuntimeError) and tells_of_a_lost_rank(error):
+            log.warning("another rank is gone", error=str(error).partition("\n")[0])
+            os._exit(LOST_OTHERS)  # without a word: the other had a reason, this is none
         return _unforeseen(error, line)
 
 
@@ -86,12 +98,12 @@ def _failed(error: EngineError) -> Failed:
 def _storage(error: OSError, line: Line) -> Failed:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return _unforeseen(error, line)
-    hint = "Free disk space on the worker, then submit the job again."
+    hint = "Free disk space on the worker; retry the job if it has failed."
     return Failed("storage_full", "The worker's disk is full", "No space is left in its data folder.", hint)
 
 
 def _unforeseen(error: Exception, line: Line) -> Failed:
-    traceback.print_exception(error)  # into the worker's log; users get no traceback
+    log.error("the training met an error it did not foresee", exc_info=error)  # users get no traceback
     summary = f"{type(error).__name__}: {error}".splitlines()[0][:500]
     line.emit(Logged("error", summary))
     title = "The training met an error it did not foresee"

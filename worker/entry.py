@@ -5,6 +5,7 @@ from multiprocessing.connection import Connection
 from worker.messages import Assignment
 
 PRELOADED = "worker.child"  #: what the forkserver imports once, and every training finds loaded
+LOST_OTHERS = 76  #: exit code of a rank when another one is gone
 
 
 def run_child(pipe: Connection, assignment: Assignment) -> None:

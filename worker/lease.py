@@ -2,20 +2,18 @@
 
 import threading
 import time
+from contextvars import copy_context
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.config import Settings
-from app.db.session import Database
+from app.db.session import DATABASE_DOWN, Database
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claims, Lease, LeaseLost
 
 log = structlog.get_logger()
 
 STATE_CHECK_SECONDS = 0.5
-DATABASE_DOWN = (DBAPIError, PoolTimeout)
 
 
 class LeaseKeeper:
@@ -26,7 +24,8 @@ class LeaseKeeper:
         self._lease = lease
         self._settings = settings
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="lease", daemon=True)
+        # In the same context, so that its log lines name the job.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._loop,), name="lease", daemon=True)
         self._state = JobState.RUNNING
         self._lost = False
         self._heard = time.monotonic()

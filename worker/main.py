@@ -1,6 +1,7 @@
 """A worker: one device, one job at a time. `python -m worker` runs it."""
 
 import argparse
+import re
 import socket
 
 import structlog
@@ -21,6 +22,8 @@ from worker.tasks import register
 
 log = structlog.get_logger()
 
+_DEVICE = re.compile(r"cpu|cuda:\d{1,3}")
+
 
 def main() -> None:
     """Work until told to stop."""
@@ -32,13 +35,13 @@ def main() -> None:
     processes = start_forkserver()
     if arguments.follow_stdin:
         follow_stdin()
-    worker = Worker(arguments.name, _device(arguments.devices, gpus=count_gpus(processes)))
+    worker = Worker(arguments.name, _devices(arguments.devices, gpus=count_gpus(processes)))
     database = Database(settings.database)
     runner = Runner(settings, database, store, worker, processes, stopping=is_stopping)
     heartbeat = settings.heartbeat_seconds
-    presence = Presence(database=database, name=worker.name, device=worker.device, every_seconds=heartbeat)
+    presence = Presence(database=database, name=worker.name, device=",".join(worker.devices), every_seconds=heartbeat)
     presence.start()
-    log.info("worker ready", worker=worker.name, device=worker.device)
+    log.info("worker ready", worker=worker.name, devices=worker.devices)
     try:
         _consume(celery_app(settings), runner)
     finally:
@@ -68,15 +71,31 @@ def _consume(celery: Celery, runner: Runner) -> None:
     node.start()
 
 
-def _device(wanted: str, *, gpus: int) -> str:
-    if wanted != "auto":
+def _devices(wanted: tuple[str, ...], *, gpus: int) -> tuple[str, ...]:
+    if wanted:
         return wanted
-    return "cuda:0" if gpus else "cpu"
+    return ("cuda:0",) if gpus else ("cpu",)
+
+
+def device_names(text: str) -> tuple[str, ...]:
+    """Devices as the command line names them; none for `auto`."""
+    if text == "auto":
+        return ()
+    names = tuple(text.split(","))
+    wrong = [name for name in names if not _DEVICE.fullmatch(name)]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no device; give auto, cpu, cuda:0, or cuda:0,cuda:1")
+    if len({name.partition(":")[0] for name in names}) > 1:
+        raise argparse.ArgumentTypeError("all devices of a worker must be of one kind; start another worker")
+    if len(set(names)) < len(names) and names[0] != "cpu":
+        raise argparse.ArgumentTypeError("the same device is named twice")
+    return names
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="supercycle worker", description="Trains, one job at a time.")
-    parser.add_argument("--devices", default="auto", help="cpu, cuda:0, …; auto takes the first GPU there is")
+    text = "cpu, cuda:0, or several that share each batch of a job: cuda:0,cuda:1; auto takes the first GPU there is"
+    parser.add_argument("--devices", type=device_names, default="auto", help=text)
     parser.add_argument("--name", default=f"{socket.gethostname()}:0", help="how the worker is known, host:index")
     parser.add_argument("--follow-stdin", action="store_true", help="stop when standard input ends")
     return parser

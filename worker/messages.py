@@ -29,6 +29,15 @@ class History:
 
 
 @dataclass(frozen=True)
+class Rank:
+    """One of several processes that share a training: which, of how many, and the file where they meet."""
+
+    number: int
+    count: int
+    meeting: Path
+
+
+@dataclass(frozen=True)
 class Assignment:
     """All a training process needs to know of its job."""
 
@@ -44,6 +53,8 @@ class Assignment:
     places: Places
     checkpoint_seconds: float
     resume: Path | None = None
+    fence: int = 0
+    rank: Rank | None = None  #: None where one process does it all
     resolved: dict[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
 
@@ -54,6 +65,7 @@ class Happened:
 
     event: Event
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    memory_bytes: int | None = None  #: the most that the training process has held by then
 
 
 @dataclass(frozen=True)

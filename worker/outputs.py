@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from app.domain.catalog import architectures
 from app.domain.repeats import Curve
@@ -68,7 +68,8 @@ class Outputs:
         facts = self._facts(workload, spec, trained, dataset=dataset)
         weights = self._folder / "weights.safetensors"
         tensors = {name: value.detach().cpu().contiguous() for name, value in trained.network.state_dict().items()}
-        save_file(tensors, weights, metadata={"format": "pt"})
+        # Not with its `save_file`, whose error on a full disk is no OSError.
+        weights.write_bytes(save(tensors, metadata={"format": "pt"}))
         config = self._folder / "config.json"
         described = facts | {"resolved": _values(workload), "spec": spec.model_dump(mode="json")}
         config.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import delete, insert, update
 
-from app.db.session import Database
+from app.db.session import DATABASE_DOWN, Database
 from app.db.tables import WorkerTable
 from app.db.types import database_now
-from worker.lease import DATABASE_DOWN
 
 log = structlog.get_logger()
 

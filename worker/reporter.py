@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.db.tables import ArtifactTable, JobTable
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claims, Lease
 from app.jobs.repository import NewEvent
+from worker.checkpoints import KEPT, Copies, Copy, named_copies
 from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, Progress, Resized, Rewound, StepsDone
 from worker.messages import FileMade, Happened, Settled
 from worker.progress import ProgressMeter
@@ -32,6 +34,8 @@ class _Pending:
     resolved: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] | None = None
     drops_checkpoint: bool = False  #: the row's, before it gets the one above
+    copies: list[Copy] = field(default_factory=list)  #: of checkpoints, made since the last commit
+    unwanted: list[Copy] = field(default_factory=list)  #: those that the commit leaves without a row
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     has_moved: bool = False  #: the progress bar
     urgent: bool = False
@@ -45,6 +49,7 @@ class Reporter:
         self._store = store
         self._settings = settings
         self._lease = lease
+        self._copies = Copies(store, lease)
         self._pending = _Pending()
         self._meter = ProgressMeter()
         self._committed = time.monotonic()
@@ -62,13 +67,17 @@ class Reporter:
 
     def _take_event(self, message: Happened) -> None:
         event = message.event
-        self._meter.update(event)
+        self._meter.update(event, memory_bytes=message.memory_bytes)
         if isinstance(event, CheckpointSaved):
             path = event.path.relative_to(self._settings.data_dir.absolute())
             self._pending.checkpoint = {"step": event.step, "path": str(path), "sha256": event.sha256}
+            self._copies.offer(event)
             data = {"step": event.step, "best": event.best}
         elif isinstance(event, Rewound):
             self._pending.checkpoint, self._pending.drops_checkpoint = None, True
+            self._copies.discard(self._pending.copies)
+            self._copies.forget()
+            self._pending.copies = []
             data = event.data()
         elif isinstance(event, Progress | Resized):
             self._pending.has_moved = True  # the bar; it leaves no history
@@ -80,7 +89,8 @@ class Reporter:
         self._pending.urgent |= not isinstance(event, StepsDone) or event.first_step == 0
 
     def _take_file(self, file: FileMade) -> None:
-        key = f"jobs/{self._lease.job_id}/{self._lease.fence}/{file.name}"
+        # The digest, since a picture is drawn again where a training begins again: no key ever gets other content.
+        key = f"jobs/{self._lease.job_id}/{self._lease.fence}/{file.sha256[:16]}/{file.name}"
         put_patiently(self._store, key, file.path)
         row = {"job_id": self._lease.job_id, "name": file.name, "key": key, "created_at": file.time}
         facts = {"size": file.size, "sha256": file.sha256, "media_type": file.media_type}
@@ -91,11 +101,17 @@ class Reporter:
     def is_due(self, *, interval_seconds: float = 1.0) -> bool:
         """Whether it is time for the next commit."""
         age = time.monotonic() - self._committed
-        waiting = self._pending.events or self._pending.resolved or self._pending.has_moved
+        pending = self._pending
+        waiting = pending.events or pending.resolved or pending.has_moved or self._copies.has_news()
         return bool(waiting) and age >= (0.1 if self._pending.urgent else interval_seconds)
+
+    def await_copies(self, patience: Callable[[], timedelta]) -> None:
+        """Give the copying of the last checkpoint some time, which may grow shorter meanwhile."""
+        self._copies.wait(patience)
 
     def commit(self) -> JobState:
         """Write all that is pending; the answer carries a request to cancel. Nothing is lost if it raises."""
+        self._take_copies()
         with self._database.transaction() as session:
             claims = Claims(session, lease=self._settings.lease)
             state = claims.write(self._lease, self._pending.events, change=self._apply)
@@ -109,6 +125,7 @@ class Reporter:
 
     def commit_with(self, ending: Callable[[Claims], object]) -> None:
         """Write all that is pending and the job's end in one transaction."""
+        self._take_copies()
         with self._database.transaction() as session:
             claims = Claims(session, lease=self._settings.lease)
             claims.write(self._lease, self._pending.events, change=self._apply)
@@ -123,12 +140,27 @@ class Reporter:
             job.crashes = 0  # the search is done with, and no later attempt repeats it
         if self._pending.resolved:
             job.resolved = job.resolved | self._pending.resolved
-        if self._pending.drops_checkpoint:
-            job.checkpoint = None
-        if self._pending.checkpoint is not None:
-            if job.checkpoint is None or self._pending.checkpoint["step"] > job.checkpoint["step"]:
-                job.crashes = 0  # there was progress: crashes before it do not count
-            job.checkpoint = self._pending.checkpoint
+        self._apply_checkpoint(job)
+
+    def _apply_checkpoint(self, job: JobTable) -> None:
+        before = job.checkpoint
+        present = None if self._pending.drops_checkpoint else before
+        newest = self._pending.checkpoint
+        if newest is not None and (present is None or newest["step"] > present["step"]):
+            job.crashes = 0  # there was progress: crashes before it do not count
+        copies = self._pending.copies + named_copies(present)
+        newest = newest or present
+        if newest is not None and copies:
+            newest = newest | {"copies": copies[:KEPT]}
+        job.checkpoint = newest
+        kept = named_copies(newest)
+        self._pending.unwanted = [copy for copy in copies + named_copies(before) if copy not in kept]
+
+    def _take_copies(self) -> None:
+        self._pending.copies = self._copies.take() + self._pending.copies
+        complaint = self._copies.complaint()
+        if complaint is not None:
+            self._pending.events.append(NewEvent("log", {"level": "warning", "message": complaint}))
 
     def _replace_artifacts(self, claims: Claims) -> None:
         for row in self._pending.artifacts:
@@ -137,6 +169,7 @@ class Reporter:
             claims.session.execute(insert(ArtifactTable).values(**row))
 
     def _forget(self) -> None:
+        self._copies.discard(self._pending.unwanted)
         self._pending = _Pending()
         self._committed = time.monotonic()
 

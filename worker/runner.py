@@ -1,5 +1,6 @@
 """Works jobs off, one at a time: claim, see it through, claim again until nothing is left."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
@@ -10,7 +11,7 @@ from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.db.session import Database
 from app.db.tables import JobTable
-from app.jobs.claims import Claims, LeaseLost
+from app.jobs.claims import Claimant, Claims, LeaseLost
 from worker.attempt import Attempt
 
 log = structlog.get_logger()
@@ -18,10 +19,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Worker:
-    """Who claims: its name, `host:index`, and the device it trains on."""
+    """Who claims: its name, `host:index`, and the devices it trains on."""
 
     name: str
-    device: str
+    devices: tuple[str, ...]
+
+    @property
+    def claimant(self) -> Claimant:
+        """What a job needs to know of it."""
+        return Claimant(self.name, self.devices[0].partition(":")[0], len(self.devices))
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,25 @@ class Runner:
 
     def drain(self) -> None:
         """Work until nothing is left to claim, or the worker is to stop."""
-        while not self.stopping():
+        while not self.stopping() and self._has_room():
             job = self._claim()
             if job is None:
                 return
             with structlog.contextvars.bound_contextvars(job_id=job.id, fence=job.fence):
                 self._see_through(job)
 
+    def _has_room(self) -> bool:
+        """Whether a job could keep what it makes; without, it waits in the queue, and the keeper asks again."""
+        free_bytes = shutil.disk_usage(self.settings.folder("checkpoints")).free
+        if free_bytes < self.settings.disk_floor_bytes:
+            log.warning("too little room on the disk; nothing is claimed", free_bytes=free_bytes)
+            return False
+        return True
+
     def _claim(self) -> JobTable | None:
         with self.database.transaction() as session:
-            return Claims(session, lease=self.settings.lease).claim(self.worker.name)
+            claims = Claims(session, lease=self.settings.lease)
+            return claims.claim(self.worker.claimant, most_per_owner=self.settings.max_running_per_owner)
 
     def _see_through(self, job: JobTable) -> None:
         log.info("job claimed", attempt=job.attempts)

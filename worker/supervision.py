@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 
 from worker import entry
 from worker.engine.events import Stop
@@ -61,6 +62,10 @@ class TrainingProcess:
         except (EOFError, OSError):  # it is gone, or closing
             self._open = False
 
+    def fileno(self) -> int:
+        """For those who wait for several at once."""
+        return self._pipe.fileno()
+
     @property
     def is_open(self) -> bool:
         """Whether it may still say something."""
@@ -103,9 +108,20 @@ class TrainingProcess:
         return self._process.exitcode or 0
 
 
-def describe_exit(exit_code: int) -> dict[str, str]:
-    """The error for a process that ended without a word."""
-    if exit_code >= 0:
+def kills_for_memory() -> int:
+    """How many processes this machine's kernel has killed for want of memory, in whatever group they were."""
+    try:
+        lines = Path("/proc/vmstat").read_text("ascii").splitlines()
+    except FileNotFoundError:  # not Linux: then nobody tells
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def describe_exit(exit_code: int, *, for_memory: bool = False) -> dict[str, str]:
+    """The error for a process that ended without a word; `for_memory` where the kernel killed one meanwhile."""
+    if exit_code == -signal.SIGKILL and for_memory:
+        code, detail = "host_out_of_memory", "The machine ran out of memory, and its kernel killed the training."
+    elif exit_code >= 0:
         code, detail = "internal_error", f"The training process ended with exit code {exit_code} and no result."
     elif exit_code in (-signal.SIGKILL, -signal.SIGTERM):
         code, detail = "worker_lost", f"The training process was killed ({signal.Signals(-exit_code).name})."
@@ -115,7 +131,8 @@ def describe_exit(exit_code: int) -> dict[str, str]:
 
 
 _HINTS = {
-    "worker_lost": "If the machine ran out of memory, lower batch_size; the worker's log and `dmesg` tell.",
+    "host_out_of_memory": "Lower batch_size or image_size, or give the worker's machine more memory.",
+    "worker_lost": "See the worker's log for who stopped it.",
     "native_crash": "See the worker's log; try precision fp32 or another architecture.",
     "internal_error": "See the worker's log.",
 }

@@ -15,19 +15,22 @@ from worker.engine.checkpoint import remove_checkpoints
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
 from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
 from worker.engine.fitting import largest_fitting
+from worker.engine.parallel import Ranks
 from worker.engine.training import Trained, train
 from worker.engine.workload import Workload, prepare
 from worker.max_lr import MaxLr
 from worker.messages import Assignment, Finished, History, Line, Message, Settled
 from worker.outputs import Outputs
+from worker.ranks import NoOutputs, Silence, joined_ranks
 from worker.search import Search, read_curves, swept_curves, tell_warnings
 
 
 def run(assignment: Assignment, line: Line) -> Finished:
     """Do the job. Raises EngineError where it cannot be done and Stopped where it was asked to stop."""
     spec = parse_spec(assignment.spec)
-    work = Work(assignment, Recorder(line, assignment.history))
-    return work.range_test(spec) if isinstance(spec, RangeTestSpec) else work.training(spec)
+    with joined_ranks(assignment) as ranks:
+        work = Work(assignment, Recorder(line if ranks.leads else Silence(), assignment.history), ranks)
+        return work.range_test(spec) if isinstance(spec, RangeTestSpec) else work.training(spec)
 
 
 @dataclass
@@ -78,10 +81,11 @@ def _extend(table: dict[str, list[Any]], index: str, first: int, columns: dict[s
 class Work:
     """One assignment, with what its phases share."""
 
-    def __init__(self, assignment: Assignment, line: Recorder) -> None:
+    def __init__(self, assignment: Assignment, line: Recorder, ranks: Ranks) -> None:
         self.assignment = assignment
         self.line = line
-        self.outputs = Outputs(assignment, line.send)
+        self.ranks = ranks
+        self.outputs = (Outputs if ranks.leads else NoOutputs)(assignment, line.send)
 
     def range_test(self, spec: RangeTestSpec) -> Finished:
         """Sweep, pick, draw."""
@@ -109,7 +113,7 @@ class Work:
 
     def _prepare(self, spec: RangeTestSpec | TrainingSpec) -> Workload:
         self.line.emit(PhaseStarted("preparing"))
-        self._opened = self._open(spec)
+        self._opened = self.ranks.after_the_first(lambda: self._open(spec))
         workload = prepare(
             spec,
             self._opened.dataset,
@@ -120,6 +124,7 @@ class Work:
             weights_dir=self.assignment.places.weights,
             settled=self.assignment.resolved,
             trials=self.assignment.places.cache.with_name("trials.json"),
+            ranks=self.ranks,
         )
         self._tell_flip(spec)  # before what is resolved, so that an attempt that knows of that knows it was told
         self.line.send(Settled("dataset", self._opened.version, "content", "The version of the images trained on."))
@@ -176,7 +181,8 @@ class Work:
     def _lowered(self, max_lr: MaxLr, error: LrDiverged) -> MaxLr:
         lowered = max_lr.lowered(error, lost_steps=self.line.steps_done)
         # Before anybody hears of it: a worker that goes on from here must not find the diverged weights.
-        remove_checkpoints(self.assignment.places.checkpoints)
+        if self.ranks.leads:
+            remove_checkpoints(self.assignment.places.checkpoints)
         # And the event, which makes the row forget its checkpoint and the copies of it, before the rate.
         self.line.emit(Rewound(0, lowered.reason))
         lowered.settle(self.line.send)

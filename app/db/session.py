@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 5
+# What a database that is away, locked, or read-only after a failover raises; anything else is a fault of the program.
+DATABASE_DOWN = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 
 class Database:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, update
+from sqlalchemy.orm import Session, aliased
 
 from app.db.tables import JobTable
 from app.db.types import database_in, database_now, now_seconds
@@ -17,6 +17,10 @@ from app.domain.lifecycle import LIVE, JobState, after_loss
 from app.jobs.repository import JobRepository, NewEvent
 
 BACKOFF = [timedelta(seconds=seconds) for seconds in (0.5, 5, 30)]  #: after the first, second, … crash
+# One statement, which both databases read alike: two workers may meet the first of its kind at once.
+_COUNT_FAULT = text(
+    "INSERT INTO faults (code, count) VALUES (:code, 1) ON CONFLICT (code) DO UPDATE SET count = faults.count + 1"
+)
 
 
 class LeaseLost(Exception):
@@ -31,6 +35,15 @@ class Lease:
     fence: int
 
 
+@dataclass(frozen=True)
+class Claimant:
+    """A worker: its name, `host:index`, and how many devices it has of which kind."""
+
+    name: str
+    kind: str = "cpu"
+    devices: int = 1
+
+
 class Claims:
     """What a worker may do to jobs, within the caller's transaction."""
 
@@ -39,20 +52,17 @@ class Claims:
         self.jobs = JobRepository(session)
         self._lease = lease
 
-    def claim(self, worker: str) -> JobTable | None:
-        """Take the best queued job, or return None.
+    def claim(self, worker: Claimant, *, most_per_owner: int | None = None) -> JobTable | None:
+        """Take the best queued job that `worker` can run, or return None.
 
-        One UPDATE, so a message delivered twice trains once.
+        One UPDATE, so a message delivered twice trains once. With `most_per_owner`, an owner who has so many jobs
+        running already waits.
         """
-        best = (
-            select(JobTable.id)
-            .where(JobTable.state == JobState.QUEUED)
-            .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
-            .order_by(JobTable.priority.desc(), JobTable.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
+        waiting = _eligible(worker)
+        if most_per_owner is not None:
+            self._one_at_a_time()
+            waiting = waiting.where(JobTable.owner.not_in(_owners_of(most_per_owner)))
+        best = waiting.limit(1).with_for_update(skip_locked=True, of=JobTable).scalar_subquery()
         statement = (
             update(JobTable)
             .where(JobTable.id == best, JobTable.state == JobState.QUEUED)
@@ -60,7 +70,8 @@ class Claims:
                 state=JobState.RUNNING,
                 fence=JobTable.fence + 1,
                 attempts=JobTable.attempts + 1,
-                worker=worker,
+                worker=worker.name,
+                claimed_at=database_now(),
                 lease_until=database_in(self._lease),
                 hints=0,
             )
@@ -73,6 +84,11 @@ class Claims:
             self.jobs.append(job, [NewEvent("state", {"state": JobState.RUNNING, "previous": JobState.QUEUED})])
         return job
 
+    def _one_at_a_time(self) -> None:
+        """Two claims at once would each count without the other. SQLite has one writer anyway."""
+        if self.session.get_bind().dialect.name == "postgresql":
+            self.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('supercycle claim'))"))
+
     def held(self, lease: Lease) -> JobTable:
         """The job under this lease, locked; raises LeaseLost when it is not ours any more."""
         job = self.jobs.lock(lease.job_id)
@@ -81,7 +97,7 @@ class Claims:
         return job
 
     def renew(self, lease: Lease) -> JobState:
-        """Heartbeat: keep the job for another lease, and learn whether it is to be cancelled."""
+        """Heartbeat: keep the job for another lease, and learn whether it is to be cancelled or paused."""
         values = {"lease_until": database_in(self._lease)}
         renewed = update(JobTable).where(*_mine(lease)).values(values).returning(JobTable.state)
         return _state(lease, self.session.scalar(renewed.execution_options(synchronize_session=False)))
@@ -99,15 +115,25 @@ class Claims:
         return self.renew(lease)
 
     def finish(self, lease: Lease, to: JobState, *, error: dict[str, Any] | None = None) -> JobTable:
-        """End the job. One that was to be cancelled ends as cancelled, whatever it had reached."""
+        """End the job. One that was to be cancelled ends as cancelled, whatever it had reached.
+
+        One that was only to be paused ends as it did.
+        """
         job = self.held(lease)
         if job.state == JobState.CANCELLING:
             to, error = JobState.CANCELLED, None
         self.jobs.move(job, to, error=error)
         return job
 
+    def pause(self, lease: Lease, *, reason: str) -> None:
+        """Put the job aside of the worker's own accord, for this reason."""
+        job = self.held(lease)
+        if job.state == JobState.RUNNING:
+            self.jobs.append(job, [NewEvent("log", {"level": "warning", "message": reason})])
+            self.jobs.move(job, JobState.PAUSING)
+
     def give_back(self, lease: Lease) -> None:
-        """Back into the queue without blame: the worker stops, another goes on from the checkpoint."""
+        """Back into the queue, or aside where it was to be paused, without blame: a later claim goes on from there."""
         job = self.held(lease)
         self.jobs.move(job, after_loss(JobState(job.state)))
         job.worker = None
@@ -127,20 +153,44 @@ class Claims:
         job = self.held(lease)
         if job.lease_until is None or job.lease_until.timestamp() >= now_seconds(self.session):
             raise LeaseLost(lease.job_id)
+        self.count_fault("lease_expired")
         return self._lost(job, error)
 
+    def count_fault(self, code: str) -> None:
+        """Note that one more of these happened."""
+        self.session.execute(_COUNT_FAULT, {"code": code})
+
     def _lost(self, job: JobTable, error: dict[str, Any]) -> JobState:
+        self.count_fault(error["code"])
         job.crashes += 1
         to = after_loss(JobState(job.state))
         if to is JobState.QUEUED and job.crashes >= job.max_attempts:
             to = JobState.FAILED
         self.jobs.move(job, to, error=error if to is JobState.FAILED else None)
-        if to is JobState.QUEUED:
+        if not to.ended:
             self.jobs.append(job, [NewEvent("log", {"level": "warning", "message": error["detail"]})])
+            job.worker = None
+        if to is JobState.QUEUED:
             pause = BACKOFF[min(job.crashes, len(BACKOFF)) - 1]
             job.not_before = datetime.fromtimestamp(now_seconds(self.session), UTC) + pause
-            job.worker = None
         return to
+
+
+def _eligible(worker: Claimant) -> Select[str]:
+    """Queued jobs that are due and that this worker has the devices for, the best first."""
+    return (
+        select(JobTable.id)
+        .where(JobTable.state == JobState.QUEUED)
+        .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
+        .where(JobTable.device.in_(["any", worker.kind]), JobTable.devices <= worker.devices)
+        .order_by(JobTable.priority.desc(), JobTable.id)
+    )
+
+
+def _owners_of(running: int) -> Select[str]:
+    """Who has so many jobs running, or more; counted once for all that wait."""
+    live = aliased(JobTable)
+    return select(live.owner).where(live.state.in_(LIVE)).group_by(live.owner).having(func.count() >= running)
 
 
 def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:

@@ -1,27 +1,32 @@
 """Jobs over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Body, Query, Request, Response, status
 
-from app.domain.lifecycle import JobState
+from app.db.tables import JobTable
+from app.domain.lifecycle import JobState, Verb
 from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, preferred_wait
 from app.jobs import service
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
 from app.jobs.stream import Head
-from app.state import Parts
+from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 RETRY_AFTER_SECONDS = "1"
 SEVERAL = Query(max_length=20)  #: each tag is a subquery of its own
+Changes = Annotated[dict[str, Any] | None, Body(examples=[{"epochs": 20, "optimizer": {"weight_decay": 0.001}}])]
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
 def submit_job(submission: JobSubmission, parts: Parts, response: Response) -> JobOut:
     """Queue a job. It is safe once this answers; follow it at `Location`."""
-    job = service.submit(parts.database, parts.queue, submission)
+    return _accepted(service.submit(parts.database, parts.queue, submission), response)
+
+
+def _accepted(job: JobTable, response: Response) -> JobOut:
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return JobOut.whole(job, plots=[])
@@ -65,7 +70,38 @@ async def get_job(job_id: str, parts: Parts, request: Request, response: Respons
 @router.post("/{job_id}/cancel")
 def cancel_job(job_id: str, parts: Parts) -> JobOut:
     """Stop a job. A running one is `cancelling` until its worker has stopped, within a batch."""
-    service.cancel(parts.database, job_id)
+    return _asked(job_id, parts, Verb.CANCEL)
+
+
+@router.post("/{job_id}/pause")
+def pause_job(job_id: str, parts: Parts) -> JobOut:
+    """Put a job aside. A running one is `pausing` until its worker has saved a checkpoint and stopped."""
+    return _asked(job_id, parts, Verb.PAUSE)
+
+
+@router.post("/{job_id}/resume")
+def resume_job(job_id: str, parts: Parts) -> JobOut:
+    """Queue a paused job again; it goes on from its checkpoint, with its whole time limit."""
+    return _asked(job_id, parts, Verb.RESUME)
+
+
+@router.post("/{job_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+def retry_job(job_id: str, parts: Parts, response: Response) -> JobOut:
+    """Submit a failed or cancelled job again, as a new one that names it as its `source_id`."""
+    return _accepted(service.again(parts.database, parts.queue, job_id, verb="retry"), response)
+
+
+@router.post("/{job_id}/clone", status_code=status.HTTP_202_ACCEPTED)
+def clone_job(job_id: str, parts: Parts, response: Response, changes: Changes = None) -> JobOut:
+    """Submit a job like this one. The body, if any, is a JSON Merge Patch (RFC 7396) of what was submitted.
+
+    An object that names another optimizer, policy, architecture or data set replaces the old one whole.
+    """
+    return _accepted(service.again(parts.database, parts.queue, job_id, verb="clone", changes=changes), response)
+
+
+def _asked(job_id: str, parts: State, verb: Verb) -> JobOut:
+    service.ask(parts.database, parts.queue, job_id, verb)
     return _read(job_id, parts)
 
 
@@ -75,13 +111,13 @@ def delete_job(job_id: str, parts: Parts) -> None:
     service.delete(parts.database, parts.store, job_id)
 
 
-def _read(job_id: str, parts: Parts) -> JobOut:
+def _read(job_id: str, parts: State) -> JobOut:
     with parts.database.reading() as session:
         job = service.find(session, job_id)
         return JobOut.whole(job, plots=service.plot_names(session, job_id))
 
 
-async def _until_ended(job_id: str, parts: Parts, *, wait_seconds: int) -> None:
+async def _until_ended(job_id: str, parts: State, *, wait_seconds: int) -> None:
     with parts.database.reading() as session:
         service.find(session, job_id)
     try:

@@ -4,7 +4,8 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
+from operator import itemgetter
 from typing import Any, Literal
 
 from app.db.tables import JobEventTable
@@ -19,7 +20,7 @@ Column = list[int | float | None]
 HISTORY = ["steps", "epoch", "rewind"]  #: the events that columns are read from
 
 _STEP_COLUMNS: dict[Phase, tuple[str, ...]] = {
-    "range_test": ("step", "learning_rate", "loss", "smoothed_loss"),
+    "range_test": ("step", "sweep", "learning_rate", "loss", "smoothed_loss"),  # one sweep or many: the same columns
     "verifying": ("step", "learning_rate", "momentum", "training_loss"),
     "training": ("step", "learning_rate", "momentum", "training_loss"),
 }
@@ -52,7 +53,7 @@ def collect(events: Iterable[JobEventTable], phase: Phase, *, series: list[str],
     steps = _step_columns(events, phase)
     epochs = _epoch_columns(events) if phase == "training" else {}
     total = len(steps["step"])
-    steps = _whole(downsample(_only(steps, series, "step"), max_points), "step")
+    steps = _whole(downsample(_only(steps, series, "step"), max_points))
     return Metrics(
         phase=phase, steps=steps, epochs=_only(epochs, series, "epoch"), points=len(steps["step"]), total_steps=total
     )
@@ -69,7 +70,21 @@ def as_csv(columns: dict[str, Column]) -> str:
 
 
 def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column]:
-    rows: dict[int, tuple[float | None, float | None, float | None]] = {}
+    rows = _newest_steps(events, phase)
+    steps = sorted(rows)
+    rates, momenta, losses = (
+        (list(column) for column in zip(*(rows[step] for step in steps), strict=True)) if steps else ([], [], [])
+    )
+    columns: tuple[Column, ...] = ([*steps], rates, momenta, losses)
+    if phase == "range_test":
+        sweeps = _sweeps(rates)
+        columns = ([*steps], [*sweeps], rates, losses, _smoothed(sweeps, rates, losses))
+    return dict(zip(_STEP_COLUMNS[phase], columns, strict=True))
+
+
+def _newest_steps(events: list[JobEventTable], phase: Phase) -> dict[int, tuple[float | None, ...]]:
+    """Learning rate, momentum and loss of each step as it was taken last."""
+    rows: dict[int, tuple[float | None, ...]] = {}
     for event in events:
         if event.type == "steps" and event.data["phase"] == phase:
             if event.data["first_step"] == 0 and phase != "training":
@@ -78,21 +93,21 @@ def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column
             rows.update(enumerate(columns, event.data["first_step"]))
         elif event.type == "rewind" and phase == "training":
             rows = {step: row for step, row in rows.items() if step < event.data["to_step"]}
-    steps = sorted(rows)
-    rates, momenta, losses = (
-        (list(column) for column in zip(*(rows[step] for step in steps), strict=True)) if steps else ([], [], [])
-    )
-    last_two = (losses, _smoothed(rates, losses)) if phase == "range_test" else (momenta, losses)
-    return dict(zip(_STEP_COLUMNS[phase], ([*steps], rates, *last_two), strict=True))
+    return rows
 
 
-def _smoothed(rates: Column, losses: Column) -> Column:
-    """Each sweep on its own: where the rate falls, the next one begins."""
-    numbers = [math.nan if loss is None else loss for loss in losses]
-    known = [rate or 0.0 for rate in rates]
-    starts = [0, *(place for place in range(1, len(known)) if known[place] < known[place - 1]), len(known)]
-    sweeps = [slice(first, end) for first, end in pairwise(starts)]
-    smooth = [value for sweep in sweeps for value in smooth_losses(known[sweep], numbers[sweep])]
+def _sweeps(rates: Column) -> list[int]:
+    """Which sweep each step is of, from 0: within one the rate rises, so where it does not, the next one begins."""
+    begins = (int((later or 0.0) <= (earlier or 0.0)) for earlier, later in pairwise(rates))
+    return list(accumulate(begins, initial=0)) if rates else []
+
+
+def _smoothed(sweeps: list[int], rates: Column, losses: Column) -> Column:
+    """Each sweep on its own."""
+    smooth: list[float] = []
+    for _, rows in groupby(zip(sweeps, rates, losses, strict=True), key=itemgetter(0)):
+        known = [(rate or 0.0, math.nan if loss is None else loss) for _, rate, loss in rows]
+        smooth += smooth_losses(*zip(*known, strict=True))
     return [value if math.isfinite(value) else None for value in smooth]
 
 
@@ -118,9 +133,12 @@ def _newest_epochs(events: list[JobEventTable]) -> dict[int, dict[str, Any]]:
     return newest
 
 
-def _whole(columns: dict[str, Column], index: str) -> dict[str, Column]:
-    """The same with whole numbers in the index, which arithmetic made floats."""
-    return columns | {index: [int(value or 0) for value in columns[index]]}
+def _whole(columns: dict[str, list[float | None]]) -> dict[str, Column]:
+    """The same with whole numbers in the columns that count, which arithmetic made floats."""
+    counts = {"step", "sweep"}
+    return {
+        name: [int(value or 0) for value in column] if name in counts else [*column] for name, column in columns.items()
+    }
 
 
 def _only(columns: dict[str, Column], series: list[str], index: str) -> dict[str, Column]:

@@ -8,7 +8,16 @@ from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
 from app.db.tables import JobEventTable, JobTable, JobTagTable
+from app.db.types import now_seconds
 from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
+
+CANCELLED = {
+    "code": "cancelled",
+    "title": "The job was cancelled",
+    "detail": "Somebody asked for it before the job had ended.",
+    "hint": "POST …/retry makes a new job of it.",
+    "retryable": False,
+}
 
 
 @dataclass(frozen=True)
@@ -74,15 +83,25 @@ class JobRepository:
         previous = JobState(job.state)
         check_move(previous, to)
         job.state = to
+        if to is JobState.CANCELLED:
+            error = CANCELLED | {"attempt": job.attempts}
         if to in ENDED:
             job.finished_at = datetime.now(UTC)
             job.error = error
-            whole = {"fraction": 1.0} if to is JobState.SUCCEEDED else {}
-            job.progress = job.progress | {"eta_seconds": None} | whole
+            if to is JobState.SUCCEEDED:
+                job.progress = job.progress | {"fraction": 1.0}
         if to not in LIVE:
-            job.lease_until = job.phase = None
+            self._let_go(job)
         data = {"state": to.value, "previous": previous.value} | ({"error": error} if error else {})
         self.append(job, [NewEvent("state", data)])
+
+    def _let_go(self, job: JobTable) -> None:
+        """Nobody works on it any more; what it ran counts until its lease ended, if that was sooner."""
+        if job.claimed_at is not None and job.lease_until is not None:
+            until = min(now_seconds(self.session), job.lease_until.timestamp())
+            job.ran_seconds += max(0.0, until - job.claimed_at.timestamp())
+        job.progress = job.progress | {"eta_seconds": None}
+        job.lease_until = job.claimed_at = job.phase = None
 
     def append(self, job: JobTable, events: list[NewEvent]) -> None:
         """Write events into a locked job's history. The row's own counter numbers them without gaps."""

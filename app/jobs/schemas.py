@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.db.tables import ArtifactTable, JobEventTable, JobTable
 from app.domain.lifecycle import JobState
 from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
-from app.domain.specs.fields import NO_NUL, Name, whole_number
+from app.domain.specs.fields import NO_NUL, Name, json_number, whole_number
 
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
 
@@ -16,14 +16,23 @@ Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
 class Envelope(BaseModel):
     """What stands beside the spec in the same body: how to run it, not what."""
 
-    name: Name | None = None
-    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    name: Name | None = Field(None, description="What you call it, for lists and titles.")
+    tags: Annotated[list[Tag], Field(max_length=20)] = Field(
+        [], description="Labels to find it by: `GET /v1/jobs?tag=`."
+    )
     priority: Annotated[int, Field(ge=-100, le=100), BeforeValidator(whole_number)] = Field(
         0, description="Higher is claimed first."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole_number)] = Field(
         3, description="Crashes without a new checkpoint between them before the job fails."
     )
+    max_runtime_seconds: Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(json_number)] | None = Field(
+        None, description="How long it may run, queueing left out, since its submission or its last `resume`."
+    )
+    on_time_limit: Literal["pause", "fail"] = Field(
+        "pause", description="At the time limit: save a checkpoint and wait for `resume`, or fail."
+    )
+    device: Literal["any", "cpu", "cuda"] = Field("any", description="Only workers with this kind of device claim it.")
 
 
 class RangeTestSubmission(RangeTestSpec, Envelope):
@@ -34,10 +43,11 @@ class TrainingSubmission(TrainingSpec, Envelope):
     """A training to run."""
 
 
-JobSubmission = Annotated[RangeTestSubmission | TrainingSubmission, Field(discriminator="kind")]
+Submission = RangeTestSubmission | TrainingSubmission
+JobSubmission = Annotated[Submission, Field(discriminator="kind")]
 
 
-def spec_of(submission: RangeTestSubmission | TrainingSubmission) -> RangeTestSpec | TrainingSpec:
+def spec_of(submission: Submission) -> RangeTestSpec | TrainingSpec:
     """The spec alone, without its envelope."""
     return parse_spec(submission.model_dump(exclude=set(Envelope.model_fields)))
 
@@ -57,6 +67,10 @@ class Progress(Out):
     epochs: int | None = None
     fraction: float = 0.0
     eta_seconds: float | None = None
+    steps_per_second: float | None = Field(None, description="On average over the phase, evaluations included.")
+    memory_bytes: int | None = Field(
+        None, description="The most that the training has held: of its GPUs, or of the machine where it uses none."
+    )
 
 
 class JobHead(Out):
@@ -74,7 +88,11 @@ class JobHead(Out):
     parent_id: str | None
     source_id: str | None
     model_id: str | None
+    device: str
     attempts: int
+    max_attempts: int
+    max_runtime_seconds: float | None
+    on_time_limit: str
     worker: str | None
     created_at: datetime
     started_at: datetime | None
@@ -97,7 +115,7 @@ class JobOut(JobHead):
     @classmethod
     def whole(cls, job: JobTable, *, plots: list[str]) -> "JobOut":
         """From its row and the names of its plots, e.g. `loss.png`."""
-        body = {"spec": job.spec, "resolved": job.resolved, "result": job.result}
+        body = {name: getattr(job, name) for name in cls.model_fields.keys() - JobHead.model_fields.keys()}
         return cls(**_head(job), **body, links=_links(job, plots=plots))
 
 
@@ -181,7 +199,14 @@ class Metrics(Out):
     """Columns of numbers, aligned; a number that is not finite is null."""
 
     phase: Literal["range_test", "verifying", "training"]
-    steps: dict[str, list[int | float | None]]
-    epochs: dict[str, list[int | float | None]]
+    steps: dict[str, list[int | float | None]] = Field(
+        description="By optimizer step: `step`, `learning_rate`, `momentum` and `training_loss`. A range test has "
+        "`step`, `sweep`, `learning_rate`, `loss` and `smoothed_loss`; steps are counted through all of its `repeats`, "
+        "`sweep` says which of them a step is of (0 is the first), and each is smoothed on its own."
+    )
+    epochs: dict[str, list[int | float | None]] = Field(
+        description="Of a training, by epoch: `epoch`, `train_loss`, `train_accuracy`, `validation_loss`, "
+        "`validation_accuracy`, `seconds` and `images_per_second`."
+    )
     points: int
     total_steps: int

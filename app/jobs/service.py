@@ -1,6 +1,8 @@
 """What one can do with jobs. Each function is one transaction; hints to workers leave after it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,37 +11,57 @@ from app.artifacts.store import ArtifactStore
 from app.datasets.service import resolve
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
-from app.db.types import database_now
-from app.domain.lifecycle import JobState, after_cancel
+from app.db.types import database_now, now_seconds
+from app.domain.lifecycle import JobState, Verb, after_verb
 from app.errors import Conflict, not_found
 from app.ids import is_id, new_id
 from app.jobs.checks import check
 from app.jobs.repository import JobFilter, JobRepository
-from app.jobs.schemas import RangeTestSubmission, TrainingSubmission, spec_of
+from app.jobs.resubmission import resubmission
+from app.jobs.schemas import Envelope, Submission, spec_of
 from app.queue import Queue
 
 
-def submit(database: Database, queue: Queue, submission: RangeTestSubmission | TrainingSubmission) -> JobTable:
+def submit(database: Database, queue: Queue, submission: Submission) -> JobTable:
     """Check a job, store it, and tell the workers. Once this returns, the job is safe."""
-    spec = spec_of(submission)
     with database.transaction() as session:
-        dataset = resolve(spec.dataset, session)
-        check(spec, dataset)
-        now = datetime.now(UTC)
-        job = JobTable(
-            id=new_id("job"),
-            kind=spec.kind,
-            name=submission.name,
-            tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
-            priority=submission.priority,
-            max_attempts=submission.max_attempts,
-            state=JobState.QUEUED,
-            spec=spec.model_dump(mode="json"),
-            dataset_id=dataset.id,
-            created_at=now,
-            hinted_at=database_now(),
-        )
-        JobRepository(session).add(job)
+        job = _add(session, submission)
+    queue.hint(job.id)
+    return job
+
+
+def _add(session: Session, submission: Submission, *, source: JobTable | None = None) -> JobTable:
+    spec = spec_of(submission)
+    dataset = resolve(spec.dataset, session)
+    check(spec, dataset)
+    envelope = submission.model_dump(include=set(Envelope.model_fields) - {"tags"})
+    job = JobTable(
+        id=new_id("job"),
+        kind=spec.kind,
+        tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
+        state=JobState.QUEUED,
+        spec=spec.model_dump(mode="json"),
+        devices=spec.devices,
+        dataset_id=dataset.id,
+        source_id=source.id if source else None,
+        created_at=datetime.now(UTC),
+        hinted_at=database_now(),
+        **envelope,
+    )
+    JobRepository(session).add(job)
+    return job
+
+
+def again(
+    database: Database, queue: Queue, id: str, *, verb: str, changes: Mapping[str, Any] | None = None
+) -> JobTable:
+    """A new job from an old one: `retry` as it was, once it has failed or was cancelled; `clone` with changes."""
+    with database.transaction() as session:
+        source = find(session, id)
+        if verb == "retry" and source.state not in (JobState.FAILED, JobState.CANCELLED):
+            detail = f"The job is {source.state}; only a failed or cancelled one is tried again."
+            raise Conflict("cannot_retry", detail, "POST …/clone makes a new job of any.")
+        job = _add(session, resubmission(source, changes or {}), source=source)
     queue.hint(job.id)
     return job
 
@@ -61,19 +83,42 @@ def list_jobs(
     return jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None
 
 
-def cancel(database: Database, id: str) -> JobTable:
-    """Stop a job; a running one stops within a batch. Asking twice is asking once."""
+def ask(database: Database, queue: Queue, id: str, verb: Verb) -> JobTable:
+    """Cancel, pause or resume a job; a running one stops within a batch. Asking twice is asking once."""
     with database.transaction() as session:
         jobs = JobRepository(session)
         job = _lock(jobs, id)
         state = JobState(job.state)
-        to = after_cancel(state)
+        to = after_verb(verb, state)
         if to is None:
-            detail = f"The job has {state} already and cannot be cancelled."
-            raise Conflict("job_ended", detail, "Nothing needs to be done; DELETE removes an ended job.")
+            raise _conflict(verb, state)
         if to is not state:
             jobs.move(job, to)
+        if verb is Verb.RESUME:
+            _begin_again(job, session)
+    if verb is Verb.RESUME:
+        queue.hint(job.id)
     return job
+
+
+def _begin_again(job: JobTable, session: Session) -> None:
+    """A resumed job has its whole time limit, all its attempts, and nothing to wait for."""
+    job.ran_seconds, job.crashes, job.hints = 0.0, 0, 0
+    job.not_before = None
+    job.hinted_at = datetime.fromtimestamp(now_seconds(session), UTC)
+
+
+def _conflict(verb: Verb, state: JobState) -> Conflict:
+    if state.ended:
+        detail = f"The job has {_PAST[state]} already: it is too late to {verb} it."
+        return Conflict("job_ended", detail, "Nothing needs to be done; DELETE removes an ended job.")
+    if verb is Verb.RESUME:
+        return Conflict("job_not_paused", f"The job is {state}; only a paused one can be resumed.", _WAIT)
+    return Conflict("job_stopping", f"The job is {state}, so it cannot be paused any more.", _WAIT)
+
+
+_PAST = {JobState.SUCCEEDED: "succeeded", JobState.FAILED: "failed", JobState.CANCELLED: "been cancelled"}
+_WAIT = "Look again in a moment: GET …/jobs/{id} shows its state."
 
 
 def delete(database: Database, store: ArtifactStore, id: str) -> None:

@@ -8,10 +8,8 @@ from functools import partial
 
 import structlog
 from fastapi.sse import format_sse_event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.db.session import Database
+from app.db.session import DATABASE_DOWN, Database
 from app.domain.lifecycle import JobState
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import EventOut
@@ -60,7 +58,7 @@ class Watcher:
         while self._listeners:
             try:
                 self._wake(self._heads())
-            except (DBAPIError, PoolTimeout) as error:  # listeners wait on, or time out; the next round tries again
+            except DATABASE_DOWN as error:  # listeners wait on, or time out; the next round tries again
                 log.warning("the watcher cannot read the database", error=str(error))
             await asyncio.sleep(POLL_SECONDS)
 

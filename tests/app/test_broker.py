@@ -82,5 +82,15 @@ class TestTakenMessages:
                 queue.put({"job": job})
             queue.get(timeout=5).ack()
             monkeypatch.setattr(broker, "KEPT_SECONDS", 0.0)
+            monkeypatch.setattr(queue.channel, "_forgetting_from", 0.0)
             queue.get(timeout=5).ack()
         assert list((tmp_path / "broker" / "taken").iterdir()) == []
+
+    def test_but_not_after_each_message(self, connect, tmp_path, monkeypatch):
+        monkeypatch.setattr(broker, "KEPT_SECONDS", 0.0)
+        with connect() as connection, connection.SimpleQueue("hints") as queue:
+            for job in (1, 2, 3):
+                queue.put({"job": job})
+            for _ in range(3):
+                queue.get(timeout=5).ack()
+        assert len(list((tmp_path / "broker" / "taken").iterdir())) == 2

@@ -1,5 +1,6 @@
 """What a training says becomes rows, under the fence."""
 
+import hashlib
 import math
 import time
 from datetime import timedelta
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from app.artifacts.store import ArtifactStore
 from app.db.tables import ArtifactTable
 from app.domain.lifecycle import JobState
-from app.jobs.claims import Claims, LeaseLost
+from app.jobs.claims import Claimant, Claims, LeaseLost
 from app.jobs.repository import JobRepository
 from worker.engine.events import (
     CheckpointSaved,
@@ -215,22 +216,18 @@ class TestFiles:
     def made(self, tmp_path, data, name="loss.png"):
         path = tmp_path / name
         path.write_bytes(data)
-        return FileMade(name, path, len(data), "d1ge57", "image/png")
+        return FileMade(name, path, len(data), hashlib.sha256(data).hexdigest(), "image/png")
 
     def test_stored_under_the_fence_and_listed(self, reporter, store, database, read, lease, tmp_path):
         reporter.take(self.made(tmp_path, b"picture"))
-        key = f"jobs/{lease.job_id}/{lease.fence}/loss.png"
+        digest = hashlib.sha256(b"picture").hexdigest()[:16]
+        key = f"jobs/{lease.job_id}/{lease.fence}/{digest}/loss.png"
         assert b"".join(store.stream(key)) == b"picture"  # at once; the row follows with the commit
         reporter.commit()
         with database.reading() as session:
             [row] = session.scalars(select(ArtifactTable))
-        assert (row.job_id, row.name, row.key, row.size, row.media_type) == (
-            lease.job_id,
-            "loss.png",
-            key,
-            7,
-            "image/png",
-        )
+        facts = (row.job_id, row.name, row.key, row.size, row.media_type)
+        assert facts == (lease.job_id, "loss.png", key, 7, "image/png")
         assert read(lease.job_id)[1][-1].data == {"name": "loss.png"}
 
     def test_a_later_attempts_file_takes_the_place(self, settings, reporter, store, database, lease, tmp_path):
@@ -239,13 +236,14 @@ class TestFiles:
         with database.transaction() as session:
             claims = Claims(session, lease=settings.lease)
             claims.give_back(lease)
-            second = type(lease)(lease.job_id, claims.claim("host:1").fence)
+            second = type(lease)(lease.job_id, claims.claim(Claimant("host:1")).fence)
         again = Reporter(database=database, store=store, settings=settings, lease=second)
         again.take(self.made(tmp_path, b"newer"))
         again.commit()
         with database.reading() as session:
             [row] = session.scalars(select(ArtifactTable))
-        assert (row.key, row.size) == (f"jobs/{lease.job_id}/2/loss.png", 5)
+        digest = hashlib.sha256(b"newer").hexdigest()[:16]
+        assert (row.key, row.size) == (f"jobs/{lease.job_id}/2/{digest}/loss.png", 5)
 
 
 class TestFence:
@@ -254,7 +252,7 @@ class TestFence:
         with database.transaction() as session:
             claims = Claims(session, lease=settings.lease)
             claims.give_back(lease)
-            claims.claim("host:1")
+            claims.claim(Claimant("host:1"))
 
     def test_a_zombie_writes_nothing(self, reporter, lost, database, read, lease, tmp_path):
         before = len(read(lease.job_id)[1])

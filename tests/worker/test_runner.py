@@ -5,7 +5,7 @@ import errno
 import pytest
 from obstore.exceptions import GenericError
 
-from app.artifacts.store import ArtifactStore
+from app.artifacts.store import ArtifactStore, StoreUnavailable
 from app.db.tables import JobTable
 from worker import attempt
 from worker.attempt import describe_failure
@@ -16,7 +16,7 @@ from worker.runner import Runner, Worker
 def runner(database, settings):
     """A runner that never gets as far as a training process."""
     store = ArtifactStore(settings.storage)
-    return Runner(settings, database, store, Worker("host:0", "cpu"), processes=None, stopping=lambda: False)
+    return Runner(settings, database, store, Worker("host:0", ("cpu",)), processes=None, stopping=lambda: False)
 
 
 def fail_with(monkeypatch, error):
@@ -65,6 +65,7 @@ class TestBrokenAttempt:
         (OSError(errno.EDQUOT, "quota"), "storage_full"),
         (ConnectionResetError(), "storage_unavailable"),
         (GenericError("S3 is away"), "storage_unavailable"),
+        (StoreUnavailable("It is away.", "Wait."), "storage_unavailable"),
         (KeyError("surprise"), "internal_error"),
     ],
 )

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from multiprocessing import connection
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.domain.specs import parse_spec
 from worker.datasets.source import DatasetSource
 from worker.engine.events import PhaseStarted, Stop
 from worker.messages import Assignment, Finished, Happened, Places, StoppedEarly
-from worker.supervision import TrainingProcess, count_gpus, describe_exit, start_forkserver
+from worker.supervision import TrainingProcess, count_gpus, describe_exit, kills_for_memory, start_forkserver
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,14 @@ def assign(tmp_path):
     def make(**changes):
         schedule = {"policy": "one_cycle", "max_lr": 0.1}
         spec = {"kind": "training", "dataset": "digits", "architecture": "mlp", "schedule": schedule, "epochs": 1}
+        quick = {"precision": "fp32", "compile": "off"}  # else a long training first tries out what is faster
         names = ("attempt", "checkpoints", "cache", "weights")
         for name in names:
             (tmp_path / name).mkdir(exist_ok=True)
         return Assignment(
             job_id="job_1",
             title="mlp on digits",
-            spec=parse_spec(spec | changes).model_dump(mode="json"),
+            spec=parse_spec(spec | quick | changes).model_dump(mode="json"),
             dataset=DatasetSource("built_in", "digits", tmp_path),
             dataset_id="ds_1",
             default_validation=0.2,
@@ -171,3 +173,30 @@ class TestDescription:
         assert says in error["detail"]
         assert error["title"]
         assert error["hint"]
+
+    @pytest.mark.parametrize(
+        ("exit_code", "code"), [(-9, "host_out_of_memory"), (-15, "worker_lost"), (-11, "native_crash")]
+    )
+    def test_a_kill_while_the_machine_ran_out_of_memory(self, exit_code, code):
+        """The kernel's own signal is SIGKILL; whatever else ended it, another process was short of memory."""
+        error = describe_exit(exit_code, for_memory=True)
+        assert error["code"] == code
+        assert error["hint"]
+
+
+class TestKillsForMemory:
+    def test_as_the_kernel_counts_them(self, monkeypatch):
+        monkeypatch.setattr(Path, "read_text", lambda *_: "pgfault 12\noom_kill 3\nnuma_hit 4\n")
+        assert kills_for_memory() == 3
+
+    @pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="only Linux counts them")
+    def test_they_only_grow(self):
+        before = kills_for_memory()
+        assert kills_for_memory() >= before >= 0
+
+    def test_where_nobody_counts_them(self, monkeypatch):
+        def missing(*_):
+            raise FileNotFoundError
+
+        monkeypatch.setattr(Path, "read_text", missing)
+        assert kills_for_memory() == 0

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from app.domain.specs.parts import Augmentation
+from worker.engine.parallel import Share
+from worker.engine.rows import rows_of
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,10 @@ class Draw:
     left: Tensor
     mirrored: Tensor
 
+    def part(self, rows: range) -> "Draw":
+        """What happens to these rows alone."""
+        return Draw(*(rows_of(each, rows) for each in (self.top, self.left, self.mirrored)))
+
 
 def draw(count: int, augmentation: Augmentation, *, generator: np.random.Generator) -> Draw:
     """Throw the dice on the CPU: a few kilobytes, the same on every device."""
@@ -25,9 +31,16 @@ def draw(count: int, augmentation: Augmentation, *, generator: np.random.Generat
     return Draw(torch.from_numpy(corners[0]), torch.from_numpy(corners[1]), torch.from_numpy(mirrored))
 
 
-def augment(pixels: Tensor, augmentation: Augmentation, *, generator: np.random.Generator) -> Tensor:
-    """Shift each image by up to `crop` pixels, reflecting at its border, and mirror about half of them."""
-    drawn = draw(len(pixels), augmentation, generator=generator)
+def augment(
+    pixels: Tensor, augmentation: Augmentation, *, generator: np.random.Generator, share: Share | None = None
+) -> Tensor:
+    """Shift each image by up to `crop` pixels, reflecting at its border, and mirror about half of them.
+
+    With a `share` these are its rows, and the dice are thrown for the whole step: the same on every rank.
+    """
+    drawn = draw(share.whole if share else len(pixels), augmentation, generator=generator)
+    if share:
+        drawn = drawn.part(share.held)
     if augmentation.crop:
         pixels = shift(pixels, augmentation.crop, top=drawn.top, left=drawn.left)
     if augmentation.flip:

@@ -8,9 +8,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from app.domain.specs.parts import Augmentation
 from worker.engine.device import autocast
+from worker.engine.parallel import ALONE, Ranks
 from worker.engine.workload import Workload
 
 _IMAGES = 8192
+_STATISTICS = ("running_mean", "running_var")
 
 
 def has_statistics(network: nn.Module) -> bool:
@@ -19,7 +21,9 @@ def has_statistics(network: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def recompute_statistics(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> None:
+def recompute_statistics(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str, ranks: Ranks = ALONE
+) -> None:
     """Set every batch-norm layer's mean and variance to their average over these batches, all counted alike.
 
     After a few steps, or with a rate that moves the weights fast, the running average lags behind them (Izmailov et
@@ -37,6 +41,8 @@ def recompute_statistics(network: nn.Module, batches: Iterable[tuple[Tensor, Ten
         for pixels, _ in batches if layers else ():
             with autocast(pixels.device, precision):
                 network(pixels)
+        # Every rank went through as many batches.
+        ranks.average(buffer for layer in layers for name, buffer in layer.named_buffers() if name in _STATISTICS)
     finally:
         network.train(was_training)
         for layer, mode, momentum in zip(layers, modes, momenta, strict=True):

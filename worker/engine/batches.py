@@ -17,6 +17,8 @@ from app.domain.specs.parts import Augmentation
 from worker.engine.augment import augment
 from worker.engine.data import Images
 from worker.engine.draws import Use, generator
+from worker.engine.parallel import ALONE, Ranks, Share
+from worker.engine.rows import rows_of
 from worker.engine.windows import Corners, cut, random_corners
 
 # Of the free device memory, the share that pixels may take for good.
@@ -116,44 +118,48 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
 class Batch:
     """The images of one optimizer step, augmented but bytes still.
 
-    As a network eats them they are many times as large, so each part of them is prepared when its turn comes.
+    As a network eats them they are many times as large, so each part of them is prepared when its turn comes. With a
+    `share`, only its images are here; their rows are still counted through the whole step.
     """
 
     pixels: Tensor
     labels: Tensor
     corners: Corners | None
     prepare: Callable[[Tensor, Corners | None], Tensor]
+    share: Share | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self.share.whole if self.share else len(self.labels)
 
     def rows(self, parts: int) -> list[range]:
-        """The rows of so many equal parts."""
-        size = len(self) // parts
-        return [range(first, first + size) for first in range(0, size * parts, size)]
+        """The rows of so many equal parts of what is to be computed here."""
+        own = self.share.rows if self.share else range(len(self))
+        size = len(own) // parts
+        return [own[first : first + size] for first in range(0, size * parts, size)]
 
     def part(self, rows: range) -> "Batch":
         """These rows alone; row -1 is the last one."""
-        corners = None if self.corners is None else [self.corners[row] for row in rows]
-        return Batch(rows_of(self.pixels, rows), rows_of(self.labels, rows), corners, self.prepare)
+        first = self.share.held.start if self.share else 0
+        here = range(rows.start - first, rows.stop - first)
+        corners = None if self.corners is None else [self.corners[row] for row in here]
+        return Batch(rows_of(self.pixels, here), rows_of(self.labels, here), corners, self.prepare)
 
     def images(self) -> Tensor:
         """All of them as the network wants them."""
         return self.prepare(self.pixels, self.corners)
 
 
-def rows_of(tensor: Tensor, rows: range) -> Tensor:
-    """Consecutive rows, of which the first may be -1: a view where it can be, and never an index to be copied."""
-    if rows.start >= 0:
-        return tensor[rows.start : rows.stop]
-    return torch.cat((tensor[rows.start :], tensor[: rows.stop]))
-
-
 class Batches:
-    """A part of a split, in batches; what is random in them follows from (seed, epoch, step) alone."""
+    """A part of a split, in batches; what is random in them follows from (seed, epoch, step) alone.
 
-    def __init__(self, source: Source, index: NDArray[np.int64], *, form: Format, batch_size: int) -> None:
+    Of several ranks, each gets its share of every batch.
+    """
+
+    def __init__(
+        self, source: Source, index: NDArray[np.int64], *, form: Format, batch_size: int, ranks: Ranks = ALONE
+    ) -> None:
         self.batch_size = batch_size
+        self._ranks = ranks
         self._source = source
         self._index = torch.from_numpy(index)
         self._form = form
@@ -171,16 +177,19 @@ class Batches:
 
     def shuffled(self, seed: int, *, augmentation: Augmentation, start: int = 0, stop: int) -> Iterator[Batch]:
         """Training batches for the optimizer steps start … stop-1, in an order of its own for every epoch."""
+        share = self._ranks.share_of_step(self.batch_size)
         chosen = self._chosen(seed, start=start, stop=stop)
-        for step, (pixels, labels) in enumerate(self._source.stream(chosen), start=start):
+        held = (rows_of(index, share.held) for index in chosen) if share else chosen
+        for step, (pixels, labels) in enumerate(self._source.stream(held), start=start):
             drawn = generator(seed, use=Use.AUGMENTATION, position=step)
-            changed = augment(pixels, augmentation, generator=drawn)
-            yield Batch(changed, labels, self._corners(len(labels), drawn), self._prepared)
+            changed = augment(pixels, augmentation, generator=drawn, share=share)
+            yield Batch(changed, labels, self._corners(share, drawn), self._prepared, share)
 
-    def _corners(self, count: int, drawn: np.random.Generator) -> Corners | None:
+    def _corners(self, share: Share | None, drawn: np.random.Generator) -> Corners | None:
         if self._form.crop_from is None:
             return None
-        return random_corners(count, self._form.crop_from - self._form.side, generator=drawn)
+        corners = random_corners(self.batch_size, self._form.crop_from - self._form.side, generator=drawn)
+        return [corners[row] for row in share.held] if share else corners
 
     def _chosen(self, seed: int, *, start: int, stop: int) -> Iterator[Tensor]:
         for step in range(start, stop):
@@ -193,13 +202,16 @@ class Batches:
         """Up to `count` images that `shuffled` comes to last in its first epoch."""
         order = generator(seed, use=Use.ORDER, position=0).permutation(len(self))
         # A training's batch may be many parts, too large to go through the network at once; `in_order` finds its own.
-        return Batches(self._source, self._index.numpy()[order[-count:]], form=self._form, batch_size=1)
+        index = self._index.numpy()[order[-count:]]
+        return Batches(self._source, index, form=self._form, batch_size=1, ranks=self._ranks)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, unchanged, in large batches."""
-        size = max(self.batch_size, min(1024, _EVALUATION_PIXELS // self._form.side**2))
+        """Every image once, unchanged, in large batches; as many of them on every rank, where one may be empty."""
+        ranks = self._ranks
+        size = max(self.batch_size, ranks.count * min(1024, _EVALUATION_PIXELS // self._form.side**2))
         parts = (self._index[first : first + size] for first in range(0, len(self), size))
-        for pixels, labels in self._source.stream(parts):
+        shares = (rows_of(part, ranks.share(len(part))) for part in parts)
+        for pixels, labels in self._source.stream(shares):
             yield self._prepared(pixels), labels
 
     def _prepared(self, pixels: Tensor, corners: Corners | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -40,11 +41,11 @@ def run_cycle(
     """
     losses: list[float] = []
     guard = TrainingGuard(len(workload.classes))
-    ledger = Ledger(first_step=first_step, most_steps=_BLOCK_STEPS, most_seconds=math.inf)
+    ledger = Ledger(first_step=first_step, most_steps=_BLOCK_STEPS, most_seconds=math.inf, ranks=workload.ranks)
     with preserved(workload.device), memory_errors(), determinism(workload.deterministic):
         stepper = Stepper(workload, spec.optimizer)
         batches = workload.training.shuffled(workload.seed, augmentation=workload.augmentation, stop=steps)
-        for step, batch in enumerate(until_stopped(batches, control)):
+        for step, batch in enumerate(until_stopped(batches, control, workload.ranks)):
             rate, cycled = schedule.at(step, steps)
             momentum = cycled if spec.cycles_momentum else None
             loss, hits = stepper.step(batch, step=step, learning_rate=rate, momentum=momentum)
@@ -68,6 +69,7 @@ def judge(workload: Workload, cycle: Cycle, *, control: Control) -> float | None
         return None
     images = workload.training.last_of_first_epoch(workload.seed, count=_JUDGED_IMAGES)
     with memory_errors(), determinism(workload.deterministic):
-        recompute_statistics(cycle.network, plain_batches(workload), precision=workload.precision)
-        loss = evaluate(cycle.network, images, precision=workload.precision, control=control).loss
+        shared: dict[str, Any] = {"precision": workload.precision, "ranks": workload.ranks}
+        recompute_statistics(cycle.network, plain_batches(workload), **shared)
+        loss = evaluate(cycle.network, images, control=control, **shared).loss
     return loss if math.isfinite(loss) else None

@@ -12,6 +12,7 @@ from worker.engine.batches import Batches
 from worker.engine.device import autocast
 from worker.engine.errors import Stopped
 from worker.engine.events import Control
+from worker.engine.parallel import ALONE, Ranks
 
 _Batch = TypeVar("_Batch")
 
@@ -26,17 +27,27 @@ class Score:
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, batches: Batches, *, precision: str, control: Control, mirrored_too: bool = False
+    network: nn.Module,
+    batches: Batches,
+    *,
+    precision: str,
+    control: Control,
+    mirrored_too: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Score:
     """Look at every image once, unchanged; the network's mode is left as found. Raises Stopped between batches.
 
-    `mirrored_too` averages the logits of each image and its mirror, which takes twice as long.
+    `mirrored_too` averages the logits of each image and its mirror, which takes twice as long. Of several ranks each
+    looks at its share, and all come to the same score.
     """
     was_training = network.training
     network.eval()
+    ranks.take_buffers(network)
     try:
         sums = torch.zeros(2, dtype=torch.float64)
-        for pixels, labels in until_stopped(batches.in_order(), control):
+        for pixels, labels in until_stopped(batches.in_order(), control, ranks):
+            if not len(labels):  # fewer images than ranks
+                continue
             with autocast(pixels.device, precision):
                 logits = network(pixels).float()
                 if mirrored_too:
@@ -46,13 +57,13 @@ def evaluate(
             sums += torch.stack((loss, hits.to(loss.dtype))).cpu()  # waits for the GPU, once in a large batch
     finally:
         network.train(was_training)
-    loss_sum, hit_sum = sums.tolist()
+    loss_sum, hit_sum = ranks.add_up(sums).tolist()
     return Score(loss_sum / len(batches), hit_sum / len(batches))
 
 
-def until_stopped(batches: Iterable[_Batch], control: Control) -> Iterator[_Batch]:
-    """The batches, with a question before each whether to go on; raises Stopped."""
+def until_stopped(batches: Iterable[_Batch], control: Control, ranks: Ranks = ALONE) -> Iterator[_Batch]:
+    """The batches, with a question before each whether to go on; raises Stopped, on all ranks at the same batch."""
     for batch in batches:
-        if (request := control.stop_requested()) is not None:
+        if (request := ranks.agree_on_stop(control.stop_requested())) is not None:
             raise Stopped(request)
         yield batch

@@ -10,18 +10,21 @@ from worker.engine.device import memory_errors
 from worker.engine.draws import preserved
 from worker.engine.errors import BatchTooSmall, DeviceOutOfMemory
 from worker.engine.loop import Stepper
+from worker.engine.parallel import ALONE
 from worker.engine.workload import Workload
 
 
 def largest_fitting(workload: Workload, optimizer: Sgd | Adam | AdamW) -> int | None:
     """The largest half, quarter, … of the batch size that takes two optimizer steps, or None where not even 1 does.
 
-    To be called when nothing of the failed work is alive any more.
+    To be called when nothing of the failed work is alive any more. Of several ranks any may call it: it tries its own
+    share, without a word to the others.
     """
-    size = workload.training.batch_size // workload.accumulation_steps // 2
-    while size and not _fits(replace(workload, accumulation_steps=1), optimizer, size=size):
+    devices = workload.ranks.count
+    size = workload.training.batch_size // workload.accumulation_steps // devices // 2
+    while size and not _fits(replace(workload, accumulation_steps=1, ranks=ALONE), optimizer, size=size):
         size //= 2
-    return size or None
+    return size * devices or None
 
 
 def _fits(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: int) -> bool:
@@ -41,5 +44,6 @@ def _take_two_steps(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: 
     stepper = Stepper(workload, optimizer)
     batches = workload.training.shuffled(workload.seed, augmentation=workload.augmentation, stop=2)
     for step, batch in enumerate(batches):
-        loss, _ = stepper.step(batch.part(range(size)), step=step, learning_rate=0.0, momentum=None)
+        some = batch.part(batch.rows(1)[0][:size])
+        loss, _ = stepper.step(some, step=step, learning_rate=0.0, momentum=None)
     loss.item()  # waits for the device, which may say so only then

@@ -1,5 +1,7 @@
 """The optimizer step that range test and training share, and the ledger that brings its numbers home."""
 
+import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -14,6 +16,8 @@ from worker.engine.errors import TOO_FEW_VALUES, BatchTooSmall
 from worker.engine.events import StepsDone
 from worker.engine.mixing import Drawn, draw_blend, draw_squares
 from worker.engine.optim import build_optimizer, momentum_of, set_rates
+from worker.engine.parallel import ALONE, Ranks
+from worker.engine.stages import freeze_body
 from worker.engine.workload import Workload
 
 
@@ -23,9 +27,17 @@ class Stepper:
     def __init__(self, workload: Workload, optimizer: Sgd | Adam | AdamW) -> None:
         self.network = workload.fresh_network().train()
         self._forward = workload.forward_of(self.network)
+        self._is_frozen = False
         self.optimizer = build_optimizer(self.network, optimizer, layer_lr_decay=workload.layer_lr_decay)
         self.scaler = torch.amp.GradScaler(workload.device.type, enabled=workload.precision == "fp16")
         self._workload = workload
+
+    def freeze(self, *, is_frozen: bool) -> None:
+        """Let the head alone learn, or the whole network."""
+        freeze_body(self.network, is_frozen=is_frozen)
+        if is_frozen != self._is_frozen and self._workload.ranks.count > 1:
+            self._forward = self._workload.forward_of(self.network)  # the ranks wait for what learns, and only for that
+        self._is_frozen = is_frozen
 
     def step(self, batch: Batch, *, step: int, learning_rate: float, momentum: float | None) -> tuple[Tensor, Tensor]:
         """Train on the images of one step; returns their loss before it and their hits, both still on the device.
@@ -34,11 +46,16 @@ class Stepper:
         """
         set_rates(self.optimizer, learning_rate, momentum)
         self.optimizer.zero_grad(set_to_none=True)
-        drawn, parts = self._drawn(len(batch), step=step), self._workload.accumulation_steps
-        outcomes = [
-            self._accumulate(batch, rows, drawn=drawn, position=step * parts + number)
-            for number, rows in enumerate(batch.rows(parts))
-        ]
+        drawn, parts, ranks = (
+            self._drawn(len(batch), step=step),
+            self._workload.accumulation_steps,
+            self._workload.ranks,
+        )
+        outcomes = []
+        for number, rows in enumerate(batch.rows(parts)):
+            place = (step * parts + number) * ranks.count + ranks.number
+            with ranks.keeping(self._forward) if number < parts - 1 else nullcontext():
+                outcomes.append(self._accumulate(batch, rows, drawn=drawn, position=place))
         self._clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -102,10 +119,15 @@ class Block:
 
 
 class Ledger:
-    """Collects what steps return and fetches it in blocks: `.tolist()` waits for the GPU, so not at every step."""
+    """Collects what steps return and fetches it in blocks: `.tolist()` waits for the GPU, so not at every step.
 
-    def __init__(self, *, first_step: int, most_steps: int = 50, most_seconds: float = 1.0) -> None:
-        self._most_steps, self._most_seconds = most_steps, most_seconds
+    Of several ranks all close a block at the same step, and get the same numbers: means and sums over all of them.
+    """
+
+    def __init__(
+        self, *, first_step: int, most_steps: int = 50, most_seconds: float = 1.0, ranks: Ranks = ALONE
+    ) -> None:
+        self._most_steps, self._most_seconds, self._ranks = most_steps, most_seconds, ranks
         self._waiting: list[Tensor] = []
         self._open(first_step)
 
@@ -128,7 +150,11 @@ class Ledger:
     def is_due(self) -> bool:
         """Whether the block is full or old enough to be shown."""
         steps = len(self._block.learning_rate)
-        return steps >= self._most_steps or (steps > 0 and perf_counter() - self._began >= self._most_seconds)
+        if steps >= self._most_steps or steps == 0 or self._most_seconds == math.inf:
+            return steps >= self._most_steps
+        if self._ranks.count > 1 and steps & (steps - 1):  # ranks ask each other after 1, 2, 4, 8 … steps alone
+            return False
+        return bool(self._ranks.agree(perf_counter() - self._began >= self._most_seconds))
 
     def __len__(self) -> int:
         return len(self._block.learning_rate)
@@ -136,8 +162,9 @@ class Ledger:
     def take(self) -> Block:
         """Close the block, waiting for the device."""
         block = self._block
-        numbers: list[float] = torch.stack(self._waiting).tolist() if self._waiting else []
-        block.loss, block.hits = numbers[::2], round(sum(numbers[1::2]))
+        if self._waiting:
+            sums: list[float] = self._ranks.add_up(torch.stack(self._waiting).cpu().double()).tolist()
+            block.loss, block.hits = [loss / self._ranks.count for loss in sums[::2]], round(sum(sums[1::2]))
         block.seconds = perf_counter() - self._began
         self._open(block.first_step + len(block.loss))
         return block

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.engine.batches import Batch, rows_of
+from worker.engine.batches import Batch
+from worker.engine.rows import rows_of
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,14 @@ def _run(
 ) -> Verdict | None:
     """Take a step at every rate, until the rule ends it."""
     first = len(curve)
-    ledger = Ledger(first_step=curve.first_step + first, most_steps=_BLOCK_STEPS, most_seconds=math.inf)
+    ledger = Ledger(
+        first_step=curve.first_step + first, most_steps=_BLOCK_STEPS, most_seconds=math.inf, ranks=workload.ranks
+    )
     steps = range(first, first + len(rates))
     batches = workload.training.shuffled(
         workload.seed, augmentation=workload.augmentation, start=steps.start, stop=steps.stop
     )
-    for step, rate, batch in zip(steps, rates, until_stopped(batches, control), strict=True):
+    for step, rate, batch in zip(steps, rates, until_stopped(batches, control, workload.ranks), strict=True):
         # The rate is set before the step and noted with the loss of that very step.
         loss, hits = stepper.step(batch, step=step, learning_rate=rate, momentum=None)
         ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)

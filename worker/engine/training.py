@@ -25,7 +25,6 @@ from worker.engine.events import Control, EpochDone, Logged, PhaseStarted, Stop,
 from worker.engine.loop import Ledger, Stepper
 from worker.engine.optim import begin_momenta
 from worker.engine.progress import WARM_UP_STEPS, Standing
-from worker.engine.stages import freeze_body
 from worker.engine.workload import Workload
 
 _PHASE = "training"
@@ -96,9 +95,12 @@ class _Run:
         self.patience = Patience(spec.early_stopping, schedule, epochs=spec.epochs)
         self.standing = Standing.at_start()
         self.best_weights: dict[str, Tensor] = {}
-        self.ledger = Ledger(first_step=0)
+        self.ledger = self._ledger(first_step=0)
         self.warm_up = WARM_UP_STEPS
         self.began = perf_counter()
+
+    def _ledger(self, *, first_step: int) -> Ledger:
+        return Ledger(first_step=first_step, ranks=self.workload.ranks)
 
     def to_the_end(self) -> Trained:
         self.control.emit(PhaseStarted(_PHASE, steps=self.total, epochs=self.epochs))
@@ -115,13 +117,13 @@ class _Run:
 
     def _train_epoch(self) -> None:
         """The optimizer steps that are left of the present epoch."""
-        freeze_body(self.stepper.network, is_frozen=self.standing.epochs_done < self.frozen_epochs)
+        self.stepper.freeze(is_frozen=self.standing.epochs_done < self.frozen_epochs)
         first, end = self.standing.step, (self.standing.epochs_done + 1) * self.workload.steps_per_epoch
         batches = self.workload.training.shuffled(
             self.workload.seed, augmentation=self.workload.augmentation, start=first, stop=end
         )
         self.ledger.restart_clock()
-        for step, batch in enumerate(until_stopped(batches, self.control), start=first):
+        for step, batch in enumerate(until_stopped(batches, self.control, self.workload.ranks), start=first):
             self._take_step(step, batch)
             if self.ledger.is_due or len(self.ledger) == self.warm_up:
                 self._settle()
@@ -161,8 +163,8 @@ class _Run:
             self._save()
 
     def _evaluated(self, network: nn.Module, batches: Batches) -> Score:
-        precision, mirrored_too = self.workload.precision, self.spec.test_time_flip
-        return evaluate(network, batches, precision=precision, control=self.control, mirrored_too=mirrored_too)
+        shared: dict[str, Any] = {"precision": self.workload.precision, "ranks": self.workload.ranks}
+        return evaluate(network, batches, control=self.control, mirrored_too=self.spec.test_time_flip, **shared)
 
     def _summary(self, score: Score) -> EpochDone:
         sums, batch_size = self.standing.sums, self.workload.training.batch_size
@@ -208,15 +210,18 @@ class _Run:
         if not has_statistics(network):
             self.control.emit(Warned("no_batch_norm", "exact_batch_norm changed nothing: there is no batch norm"))
             return epoch
-        batches = until_stopped(plain_batches(self.workload), self.control)
-        recompute_statistics(network, batches, precision=self.workload.precision)
+        ranks = self.workload.ranks
+        batches = until_stopped(plain_batches(self.workload), self.control, ranks)
+        recompute_statistics(network, batches, precision=self.workload.precision, ranks=ranks)
         score = self._evaluated(network, self.workload.validation)
         change = f"{epoch.validation_accuracy:.2%} → {score.accuracy:.2%}"
         self.control.emit(Logged("info", f"Validation accuracy with exact batch-norm statistics: {change}."))
         return replace(epoch, validation_loss=score.loss, validation_accuracy=score.accuracy)
 
     def _save(self) -> None:
-        """Write a checkpoint; a full disk costs the checkpoint, not the training."""
+        """Write a checkpoint, for all ranks; a full disk costs the checkpoint, not the training."""
+        if not self.workload.ranks.leads:
+            return
         standing = self.standing
         try:
             saved = self.checkpoints.save(self._state(), step=standing.step, best=self._is_at_best)
@@ -264,7 +269,7 @@ class _Run:
         self.standing = Standing.from_plain(state["standing"])
         self.guard.restore(state["guard"])
         self.patience.waited = state["waited"]
-        self.ledger = Ledger(first_step=self.standing.step)
+        self.ledger = self._ledger(first_step=self.standing.step)
         self.control.emit(Logged("info", self._resumed(state["platform"])))
 
     def _resumed(self, before: dict[str, str]) -> str:

@@ -20,14 +20,16 @@ from worker.engine.batches import Batches, Format, Source
 from worker.engine.data import Dataset, split_validation
 from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, choose_device
 from worker.engine.draws import Use, preserved, seed_torch
-from worker.engine.errors import ImageSizeUnfit, NoTestSplit
+from worker.engine.errors import BatchTooSmall, ImageSizeUnfit, NoTestSplit
 from worker.engine.mixing import Mixing
+from worker.engine.parallel import ALONE, Ranks
 from worker.engine.trial_memory import TrialMemory
 from worker.engine.trials import Call, Trial, choose_computation
 
 # Of the photographs in ImageNet, whose normalisation all published weights were trained with.
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]
 _IMAGENET_STD = [0.229, 0.224, 0.225]
+_STARTED = "as the worker was started"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Workload:
     mixing: Mixing = field(default_factory=Mixing)
     deterministic: bool = False
     resolved: dict[str, Resolution] = field(default_factory=dict)
+    ranks: Ranks = ALONE  #: the processes that share each batch
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,9 +75,9 @@ class Workload:
     def forward_of(self, network: nn.Module) -> Call:
         """What a training step calls: the network, or its compiled form, which shares its weights.
 
-        The network itself stays plain, and so do the names in its state.
+        The network itself stays plain, and so do the names in its state. Of several ranks all average its gradients.
         """
-        return torch.compile(network, dynamic=False) if self.compiled else network
+        return self.ranks.averaging(torch.compile(network, dynamic=False) if self.compiled else network)
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
@@ -92,16 +95,17 @@ def prepare(
     weights_dir: Path,
     settled: Mapping[str, Any] | None = None,
     trials: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> Workload:
     """Settle every choice of the spec, and put the images where the training wants them.
 
     `settled` is what earlier attempts of the same job resolved, `trials` the file that remembers what was
-    measured on this machine; without one, nothing is.
+    measured on this machine; without one, nothing is. Of several `ranks` the first measures for all.
     Raises the EngineError that says which choice does not fit, and WeightsUnavailable within seconds.
     """
     there = choose_device(device)
     resolved = {
-        "device": Resolution(str(there), "worker", "as the worker was started"),
+        "device": Resolution(str(there), "worker", _STARTED if ranks.count == 1 else f"{_STARTED}; {_first_of(ranks)}"),
         "image_size": _image_size(spec, dataset, fact),
         "pretrained": _weights(spec, fact),
         "augmentation": _augmentation(spec, default_augmentation),
@@ -111,32 +115,34 @@ def prepare(
     resolved["normalize"] = _normalization(spec, resolved["pretrained"].value)
     form = _format(spec, dataset, fact, resolved, device=there)
     training, validation = _indices(dataset, resolved["validation"].value, seed=spec.seed)
-    resolved["batch_size"] = _batch_size(spec, len(training))
+    resolved["batch_size"] = _batch_size(spec, len(training), ranks=ranks)
     batch_size = int(resolved["batch_size"].value)
     resolved["accumulation_steps"] = _accumulation_steps(spec, batch_size, len(training))
     parts = int(resolved["accumulation_steps"].value)
     source = Source(dataset.train, there)
-    test = _whole(dataset, form, batch_size) if dataset.test is not None else None
+    common: dict[str, Any] = {"form": form, "ranks": ranks}
+    test = _whole(dataset, batch_size=batch_size, **common) if dataset.test is not None else None
     on_test = resolved["validation"].value == "test"
-    held_out = test if on_test and test else Batches(source, validation, form=form, batch_size=batch_size)
-    factory = _factory(spec, fact, resolved, classes=len(dataset.classes), form=form, folder=weights_dir)
+    held_out = test if on_test and test else Batches(source, validation, batch_size=batch_size, **common)
+    facts: dict[str, Any] = {"classes": len(dataset.classes), "form": form, "folder": weights_dir}
+    factory = ranks.after_the_first(lambda: _factory(spec, fact, resolved, **facts))
     trial = Trial(
         device=there,
         architecture={"name": spec.architecture.name} | spec.architecture.options,
         new_network=lambda: _placed(factory(), there),
-        shape=(batch_size, form.channels, form.side, form.side),
+        shape=(batch_size // ranks.count, form.channels, form.side, form.side),
         classes=len(dataset.classes),
         batches=_batches(spec, len(training) // batch_size),
         memory=TrialMemory(trials) if trials else None,
     )
-    resolved |= choose_computation(spec, trial, settled=settled or {})
+    resolved |= ranks.tell(lambda: choose_computation(spec, trial, settled=settled or {}))
     return Workload(
         classes=dataset.classes,
         device=there,
         precision=resolved["precision"].value,
         compiled=resolved["compile"].value == "on",
         form=form,
-        training=Batches(source, training, form=form, batch_size=batch_size * parts),
+        training=Batches(source, training, batch_size=batch_size * parts, **common),
         validation=held_out,
         test=None if on_test else test,
         augmentation=Augmentation.model_validate(resolved["augmentation"].value),
@@ -149,7 +155,12 @@ def prepare(
         mixing=Mixing(mixup=spec.mixup, cutmix=spec.cutmix, cutout=spec.cutout),
         deterministic=spec.deterministic,
         resolved=resolved,
+        ranks=ranks,
     )
+
+
+def _first_of(ranks: Ranks) -> str:
+    return f"the first of {ranks.count} devices that share each batch"
 
 
 def _batches(spec: LeafSpec, per_epoch: int) -> int:
@@ -203,10 +214,15 @@ def _normalization(spec: LeafSpec, weights: str | None) -> Resolution:
     return Resolution("dataset", "default", "mean and deviation of the training images")
 
 
-def _batch_size(spec: LeafSpec, images: int) -> Resolution:
+def _batch_size(spec: LeafSpec, images: int, *, ranks: Ranks) -> Resolution:
     if spec.batch_size <= images:
         return Resolution(spec.batch_size, "spec", AS_THE_SPEC_SAYS)
-    return Resolution(images, "dataset", f"only {images} images are left for training beside the held-out ones")
+    few = f"only {images} images are left for training beside the held-out ones"
+    if ranks.count == 1:
+        return Resolution(images, "dataset", few)
+    if images < ranks.count:
+        raise BatchTooSmall(f"{ranks.count} devices share each batch, and {few}", hint="Lower devices.")
+    return Resolution(images - images % ranks.count, "dataset", f"{few}, and {ranks.count} devices share each batch")
 
 
 def _accumulation_steps(spec: LeafSpec, batch_size: int, images: int) -> Resolution:
@@ -243,10 +259,11 @@ def _indices(dataset: Dataset, validation: object, *, seed: int) -> tuple[NDArra
     return np.arange(len(dataset.train)), np.arange(0)
 
 
-def _whole(dataset: Dataset, form: Format, batch_size: int) -> Batches | None:
+def _whole(dataset: Dataset, *, form: Format, batch_size: int, ranks: Ranks) -> Batches | None:
     if dataset.test is None:
         return None
-    return Batches(Source(dataset.test, form.device), np.arange(len(dataset.test)), form=form, batch_size=batch_size)
+    index = np.arange(len(dataset.test))
+    return Batches(Source(dataset.test, form.device), index, form=form, batch_size=batch_size, ranks=ranks)
 
 
 def _factory(

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.artifacts.store import ArtifactStore
 from app.config import Settings
-from app.db.session import Database
+from app.db.session import DATABASE_DOWN, Database
 from app.logs import configure_logs
 from app.parent import follow_stdin
 from app.queue import CeleryQueue
@@ -20,8 +19,6 @@ from worker.keeper.imports import Importer
 from worker.keeper.sweeper import Sweeper
 
 log = structlog.get_logger()
-
-DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
 
 
 def main() -> None:
@@ -49,7 +46,7 @@ class Keeper:
         self._election = Election(self._database, lease=settings.lease)
         self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
         self._importer = Importer(self._database)
-        self._collector = Collector(self._database, settings)
+        self._collector = Collector(self._database, settings, store=ArtifactStore(settings.storage))
         self._elected = False
 
     def run(self) -> None:

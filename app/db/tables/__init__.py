@@ -3,6 +3,7 @@
 from app.db.tables.artifact import ArtifactTable
 from app.db.tables.base import Base
 from app.db.tables.dataset import DatasetTable
+from app.db.tables.fault import FaultTable
 from app.db.tables.job import JobTable, JobTagTable
 from app.db.tables.job_event import JobEventTable
 from app.db.tables.keeper import KeeperTable
@@ -13,6 +14,7 @@ __all__ = [
     "ArtifactTable",
     "Base",
     "DatasetTable",
+    "FaultTable",
     "JobEventTable",
     "JobTable",
     "JobTagTable",

@@ -17,7 +17,11 @@ class JobTable(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     name: Mapped[str | None]
+    owner: Mapped[str] = mapped_column(default="admin")
     priority: Mapped[int] = mapped_column(default=0)
+    # What it needs of a worker.
+    device: Mapped[str] = mapped_column(default="any")  #: any, cpu or cuda
+    devices: Mapped[int] = mapped_column(default=1)
     state: Mapped[str]
     phase: Mapped[str | None]
     spec: Mapped[dict[str, Any]]
@@ -38,6 +42,11 @@ class JobTable(Base):
     fence: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None]
     lease_until: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    # The time limit: what of it the claims since the submission or the last `resume` have used up.
+    max_runtime_seconds: Mapped[float | None]
+    on_time_limit: Mapped[str] = mapped_column(default="pause")
+    ran_seconds: Mapped[float] = mapped_column(default=0.0)
     attempts: Mapped[int] = mapped_column(default=0)  #: claims, for whatever reason the last one ended
     crashes: Mapped[int] = mapped_column(default=0)  #: since the last new checkpoint
     max_attempts: Mapped[int] = mapped_column(default=3)
@@ -49,7 +58,8 @@ class JobTable(Base):
 
     tags: Mapped[list["JobTagTable"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
-    __table_args__ = (Index(None, "state", "priority", "id"),)
+    # In the order of a claim, or each would sort the whole queue.
+    __table_args__ = (Index("ix_jobs_state_priority_id", "state", priority.desc(), "id"),)
 
 
 class JobTagTable(Base):

@@ -86,7 +86,9 @@ class LeafSpec(Part):
         "auto", description="torch.compile; by default where a trial on the worker says that the training repays it."
     )
     devices: Annotated[int, Field(ge=1, le=64), BeforeValidator(whole_number)] = Field(
-        1, description="Devices of one worker that share each batch; only workers with so many claim the job."
+        1,
+        description="Devices of one worker that share each batch, whose size they must divide; only workers with so "
+        "many claim the job. Batch norm normalises each device's share by itself, and the first one's statistics stay.",
     )
     deterministic: StrictBool = Field(
         False,
@@ -100,6 +102,16 @@ class LeafSpec(Part):
     def _cuts_out_less_than_there_is(self) -> "LeafSpec":
         if self.crop_from is not None and (self.image_size is None or self.image_size >= self.crop_from):
             raise at_odds("image_size", f"crop_from {self.crop_from} needs a smaller image_size to cut out of it")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_batches_evenly(self) -> "LeafSpec":
+        left_over = self.batch_size % self.devices
+        if left_over:
+            sizes = (self.batch_size - left_over, self.batch_size - left_over + self.devices)
+            offer = " or ".join(str(size) for size in sizes if size)
+            detail = f"{self.devices} devices do not share {self.batch_size} images evenly; take {offer}"
+            raise at_odds("batch_size", detail)
         return self
 
     @model_validator(mode="after")

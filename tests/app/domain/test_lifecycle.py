@@ -4,13 +4,21 @@ from itertools import product
 
 import pytest
 
-from app.domain.lifecycle import ENDED, LIVE, IllegalMove, JobState, after_cancel, after_loss, check_move
+from app.domain.lifecycle import ENDED, LIVE, IllegalMove, JobState, Verb, after_loss, after_verb, check_move
 
 LEGAL = {
     ("queued", "running"),
+    ("queued", "paused"),
     ("queued", "cancelled"),
     ("running", "queued"),
     ("running", "cancelling"),
+    ("running", "pausing"),
+    ("pausing", "paused"),
+    ("pausing", "cancelling"),
+    ("pausing", "succeeded"),
+    ("pausing", "failed"),
+    ("paused", "queued"),
+    ("paused", "cancelled"),
     ("running", "succeeded"),
     ("running", "failed"),
     ("running", "cancelled"),
@@ -31,27 +39,42 @@ class TestMoves:
         assert {state.value for state in JobState if state.ended} == {"succeeded", "failed", "cancelled"}
         assert not {(current, to) for current, to in LEGAL if JobState(current).ended}
 
-    def test_every_state_is_queued_live_or_ended(self):
-        assert {JobState.QUEUED} | LIVE | ENDED == set(JobState)
+    def test_every_state_is_waiting_live_or_ended(self):
+        assert {JobState.QUEUED, JobState.PAUSED} | LIVE | ENDED == set(JobState)
 
 
-class TestCancel:
-    @pytest.mark.parametrize(
-        ("current", "to"),
-        [
-            ("queued", "cancelled"),
-            ("running", "cancelling"),
-            ("cancelling", "cancelling"),
-            ("cancelled", "cancelled"),
-            ("succeeded", None),
-            ("failed", None),
-        ],
-    )
-    def test_verb_table(self, current, to):
-        assert after_cancel(JobState(current)) == to
+# What API.md says of each verb, state by state; None is a 409.
+VERBS = [
+    # state, cancel, pause, resume
+    ("queued", "cancelled", "paused", None),
+    ("running", "cancelling", "pausing", None),
+    ("pausing", "cancelling", "pausing", None),
+    ("paused", "cancelled", "paused", "queued"),
+    ("cancelling", "cancelling", None, None),
+    ("cancelled", "cancelled", None, None),
+    ("succeeded", None, None, None),
+    ("failed", None, None, None),
+]
+
+
+class TestVerbs:
+    @pytest.mark.parametrize(("current", "cancel", "pause", "resume"), VERBS)
+    def test_verb_table(self, current, cancel, pause, resume):
+        assert [after_verb(verb, JobState(current)) for verb in Verb] == [cancel, pause, resume]
+
+    @pytest.mark.parametrize(("verb", "current"), list(product(Verb, JobState)))
+    def test_a_verb_only_makes_legal_moves(self, verb, current):
+        to = after_verb(verb, current)
+        if to not in (None, current):
+            check_move(current, to)
+
+    def test_the_table_is_whole(self):
+        assert {row[0] for row in VERBS} == set(JobState)
 
 
 class TestLoss:
-    @pytest.mark.parametrize(("current", "to"), [("running", "queued"), ("cancelling", "cancelled")])
+    @pytest.mark.parametrize(
+        ("current", "to"), [("running", "queued"), ("pausing", "paused"), ("cancelling", "cancelled")]
+    )
     def test_where_it_goes(self, current, to):
         assert after_loss(JobState(current)) == to

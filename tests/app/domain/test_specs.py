@@ -43,6 +43,7 @@ class TestDefaults:
             "label_smoothing": 0.0,
             "precision": "auto",
             "compile": "auto",
+            "devices": 1,
             "deterministic": False,
             "seed": 0,
             "test_time_flip": False,
@@ -249,6 +250,8 @@ class TestFieldsThatDependOnEachOther:
             ({"freeze": 2}, "nothing worth freezing; set pretrained"),
             ({"freeze": {"epochs": 10}, "pretrained": True}, "of 10 epochs, 10 frozen ones leave none"),
             ({"crop_from": 32}, "needs a smaller image_size"),
+            ({"devices": 3, "batch_size": 32}, "3 devices do not share 32 images evenly; take 30 or 33"),
+            ({"devices": 3, "batch_size": 1}, "take 3"),
             ({"crop_from": 32, "image_size": 32}, "needs a smaller image_size"),
         ],
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from app.jobs.claims import Claims, Lease
+from app.jobs.claims import Claimant, Claims, Lease
 from app.jobs.repository import NewEvent
 from app.main import create_app
 
@@ -47,9 +47,9 @@ class Hand:
         with self.database.transaction() as session:
             return getattr(Claims(session, lease=self.lease_time), name)(*arguments, **options)
 
-    def claim(self, worker="host:0"):
+    def claim(self, worker="host:0", **options):
         """The lease of the next job, or None."""
-        job = self.do("claim", worker)
+        job = self.do("claim", Claimant(worker), **options)
         return None if job is None else Lease(job.id, job.fence)
 
     def write(self, lease, *events, change=lambda job: None):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from obstore.exceptions import GenericError
 
+from app.artifacts.store import StoreUnavailable
 from app.db.tables import ArtifactTable
 from app.jobs.claims import Lease
 
@@ -101,9 +102,10 @@ class TestSending:
         part = client.get(f"{job['artifacts']}/loss.png", headers={"Range": "bytes=0-1"})
         assert (part.status_code, part.json()["code"]) == (404, "file_lost")
 
-    def test_with_the_storage_down(self, client, job, parts, monkeypatch):
+    @pytest.mark.parametrize("error", [GenericError("no answer from secret.example"), StoreUnavailable("It", "secret")])
+    def test_with_the_storage_down(self, client, job, parts, monkeypatch, error):
         def fail(*_):
-            raise GenericError("no answer from secret.example")
+            raise error
 
         monkeypatch.setattr(type(parts.store), "exists", fail)
         response = client.get(f"{job['artifacts']}/loss.png")

@@ -10,8 +10,8 @@ import pytest
 from app.db.session import Database
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState
-from app.jobs.claims import Claims, Lease, LeaseLost
-from app.jobs.repository import JobRepository
+from app.jobs.claims import Claimant, Claims, Lease, LeaseLost
+from app.jobs.repository import CANCELLED, JobRepository
 
 ERROR = {
     "code": "worker_lost",
@@ -50,7 +50,7 @@ def history(database):
 class TestClaim:
     def test_what_a_claim_sets(self, database, hand, put_job, read, history):
         id = put_job(database)
-        job = hand.do("claim", "host:0")
+        job = hand.do("claim", Claimant("host:0"))
         for row in (job, read(id)):
             assert (row.id, row.state, row.worker, row.fence, row.attempts) == (id, "running", "host:0", 1, 1)
             assert row.lease_until.timestamp() == pytest.approx(time.time() + 30, abs=2)
@@ -95,7 +95,7 @@ class TestClaim:
             barrier.wait()
             while True:
                 with mine.transaction() as session:
-                    job = Claims(session, lease=timedelta(seconds=30)).claim(name)
+                    job = Claims(session, lease=timedelta(seconds=30)).claim(Claimant(name))
                 if job is None:
                     break
                 claimed.append((job.id, job.fence, name))
@@ -191,7 +191,7 @@ class TestEnd:
     def test_finish(self, database, hand, put_job, read, history, to):
         id = put_job(database)
         lease = hand.claim()
-        error = ERROR if to is JobState.FAILED else None
+        error = {JobState.FAILED: ERROR, JobState.CANCELLED: CANCELLED | {"attempt": 1}}.get(to)
         hand.do("finish", lease, to, error=error)
         job = read(id)
         assert (job.state, job.error, job.phase, job.lease_until) == (to, error, None, None)
@@ -217,7 +217,7 @@ class TestEnd:
             jobs = JobRepository(session)
             jobs.move(jobs.lock(id), JobState.CANCELLING)
         hand.do(name, lease, *arguments, **options)
-        assert (read(id).state, read(id).error) == ("cancelled", None)
+        assert (read(id).state, read(id).error["code"]) == ("cancelled", "cancelled")
 
     def test_give_back_blames_nobody(self, database, hand, put_job, read):
         id = put_job(database)

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from obstore.exceptions import GenericError
 from sqlalchemy import select
 
+from app.artifacts.store import StoreUnavailable
 from app.db.tables import ArtifactTable, JobEventTable, JobTagTable, ModelTable
 from app.ids import new_id
 
@@ -69,7 +69,7 @@ class TestStoreDown:
     def test_the_job_is_gone_all_the_same(self, client, put_job, parts, monkeypatch):
         def fail(_, prefix):
             asked.append(prefix)
-            raise GenericError("the store does not answer")
+            raise StoreUnavailable("It does not answer.", "Wait.")
 
         asked = []
         monkeypatch.setattr(type(parts.store), "delete_below", fail)

@@ -126,13 +126,16 @@ class TestTraining:
         assert response.json()["detail"].startswith(detail)
         assert "learning_rate" in response.json()["hint"]
 
-    @pytest.mark.parametrize(("phase", "epochs"), [("training", 7), ("range_test", 0)])
-    def test_every_column_may_be_asked_for(self, client, written, phase, epochs):
+    @pytest.mark.parametrize(("phase", "count"), [("training", 4 + 7), ("range_test", 5)])
+    def test_every_column_may_be_asked_for_and_is_documented(self, client, written, phase, count):
         url = f"{written(steps(0, [1.0], phase=phase), epoch(1, 0.5))['metrics']}?phase={phase}"
         whole = client.get(url).json()
         names = [*whole["steps"], *whole["epochs"]]
-        assert len(names) == 4 + epochs
+        assert len(names) == count
         assert client.get(url + "".join(f"&series={name}" for name in names)).json() == whole
+        documented = client.get("/openapi.json").json()["components"]["schemas"]["Metrics"]["properties"]
+        assert all(f"`{name}`" in documented["steps"]["description"] for name in whole["steps"])
+        assert all(f"`{name}`" in documented["epochs"]["description"] for name in whole["epochs"])
 
 
 class TestRangeTest:
@@ -147,7 +150,8 @@ class TestRangeTest:
         event, losses = self.sweep(200)
         body = metrics(event, kind="range_test")
         assert body["phase"] == "range_test"
-        assert list(body["steps"]) == ["step", "learning_rate", "loss", "smoothed_loss"]
+        assert list(body["steps"]) == ["step", "sweep", "learning_rate", "loss", "smoothed_loss"]
+        assert body["steps"]["sweep"] == [0] * 200
         assert body["steps"]["loss"] == losses
         assert body["steps"]["smoothed_loss"][100] == pytest.approx(losses[100], abs=0.05)
         assert body["epochs"] == {}

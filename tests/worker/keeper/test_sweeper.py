@@ -65,7 +65,7 @@ class TestReclaim:
         sweeper.sweep()
         sweeper.sweep()
         job, _ = read(lease.job_id)
-        assert (job.state, job.error) == ("cancelled", None)
+        assert (job.state, job.error["code"]) == ("cancelled", "cancelled")
 
     def test_too_often_is_failed(self, sweeper, claimed, read):
         lease = claimed(lease_seconds=0.05, max_attempts=1)

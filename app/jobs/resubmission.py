@@ -1,0 +1,27 @@
+"""A new job from an old one: what was submitted then, with changes merged into it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from app.db.tables import JobTable
+from app.domain.merging import merged
+from app.jobs.schemas import Envelope, JobSubmission, Submission
+
+_adapter: TypeAdapter[Submission] = TypeAdapter(JobSubmission)
+
+
+def resubmission(job: JobTable, changes: Mapping[str, Any]) -> Submission:
+    """The body that would have made this job, with changes merged into it.
+
+    Raises RequestValidationError, as a body of the user's own would.
+    """
+    envelope = {name: getattr(job, name) for name in Envelope.model_fields if name != "tags"}
+    body = merged(job.spec | envelope | {"tags": sorted(tag.tag for tag in job.tags)}, changes)
+    try:
+        return _adapter.validate_python(body)
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found, body=body) from error
