@@ -53,14 +53,15 @@ class Client:
         self._transport.close()
 
     def train(self, **spec: Any) -> Job:  # noqa: ANN401
-        """Submit a training; the keywords are the fields of its spec, and `name` and `tags`.
+        """Submit a training; the keywords are the fields of its spec, and how to run it.
 
+        That is `name`, `tags`, `priority`, `device`, `max_attempts`, `max_runtime_seconds` and `on_time_limit`.
         `preset="blog"` or `"case_study"` fills in everything; what is given beside it wins.
         """
         return self.submit({"kind": "training", **spec})
 
     def range_test(self, **spec: Any) -> Job:  # noqa: ANN401
-        """Submit a learning-rate range test; the keywords are the fields of its spec, and `name` and `tags`."""
+        """Submit a learning-rate range test; the keywords are the fields of its spec, and those on how to run it."""
         return self.submit({"kind": "range_test", **spec})
 
     def submit(self, body: Json) -> Job:

@@ -11,6 +11,7 @@ from supercycle.errors import ConnectionFailed, ProblemError
 from supercycle.transport import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Transport, retry_delay_seconds
 
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled"})
+PAUSED = "paused"
 # The service sends a comment every 15 s; after three of them missed, the line is dead.
 SILENCE_SECONDS = 45.0
 # How long a service may be away before following it is given up.
@@ -39,6 +40,11 @@ class Event:
         """Whether nothing can come after it."""
         return self.type == "state" and self.data.get("state") in ENDED_STATES
 
+    @property
+    def pauses_job(self) -> bool:
+        """Whether nothing comes after it until somebody resumes the job."""
+        return self.type == "state" and self.data.get("state") == PAUSED
+
 
 def parse_stream(lines: Iterable[str]) -> Iterator[Event]:
     """The events in the lines of a text/event-stream; one that was cut off is left out."""
@@ -53,25 +59,37 @@ def parse_stream(lines: Iterable[str]) -> Iterator[Event]:
 
 
 class Follower:
-    """Reads a job's stream to the end, over as many connections as that takes."""
+    """Reads a job's stream to the end or a pause, over as many connections as that takes."""
 
-    def __init__(self, transport: Transport, path: str, *, after: int, has_ended: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        *,
+        after: int,
+        has_ended: Callable[[], bool],
+        is_paused_after: Callable[[int], bool],
+    ) -> None:
         self._transport = transport
         self._path = path
         self._after = after
         self._has_ended = has_ended
+        self._is_paused_after = is_paused_after
         self._away_since: float | None = None
         self._pause = FIRST_PAUSE_SECONDS
 
     def events(self) -> Iterator[Event]:
-        """Every event until the one that ends the job, without loss or repeat."""
+        """Every event until the one that ends the job or leaves it paused, without loss or repeat."""
         last_look = False
         while True:
             seen = self._after
             try:
+                # The stream of a paused job stays open and silent, so it must not be opened again after a pause.
+                if seen and self._is_paused_after(seen):
+                    return
                 for event in self._connection():
                     yield event
-                    if event.ends_job:
+                    if event.ends_job or (event.pauses_job and self._is_paused_after(event.seq)):
                         return
                 if last_look:
                     return

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from supercycle.errors import NotReady, WaitTimeout
-from supercycle.events import ABSENCE_SECONDS, ENDED_STATES, Event, Follower
+from supercycle.events import ABSENCE_SECONDS, ENDED_STATES, PAUSED, Event, Follower
 from supercycle.files import save
 from supercycle.transport import Json, Transport
 
-LONGEST_WAIT_SECONDS = 30
+# The service answers sooner where the job ends; that it is paused is noticed this late at most.
+LONGEST_WAIT_SECONDS = 5
 
 
 class Job:
@@ -30,13 +31,18 @@ class Job:
 
     @property
     def state(self) -> str:
-        """The state when last heard of: queued, running, cancelling, succeeded, failed, cancelled."""
+        """When last heard of: queued, running, pausing, paused, cancelling, succeeded, failed, cancelled."""
         return str(self.data["state"])
 
     @property
     def has_ended(self) -> bool:
         """Whether the state is one that never changes."""
         return self.state in ENDED_STATES
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it goes on only once somebody resumes it."""
+        return self.state == PAUSED
 
     @property
     def path(self) -> str:
@@ -48,18 +54,30 @@ class Job:
         self.data = self._transport.get_json(self.path)
         return self
 
-    def events(self, after: int = 0) -> Iterator[Event]:
-        """Every event with a `seq` above `after`, as it happens, until the job has ended.
+    def events(self, after: int = 0, *, through_pauses: bool = False) -> Iterator[Event]:
+        """Every event with a `seq` above `after`, as it happens, until the job has ended or is paused.
 
-        Broken connections are taken up again; ConnectionFailed after a minute without the service.
+        After `resume()`, go on with `events(after=…)` the last `seq`; `through_pauses=True` waits in silence until
+        somebody resumes it. Broken connections are taken up again; ConnectionFailed after a minute without the service.
         """
-        follower = Follower(self._transport, f"{self.path}/events", after=after, has_ended=self._look_ended)
+        follower = Follower(
+            self._transport,
+            f"{self.path}/events",
+            after=after,
+            has_ended=self._look_ended,
+            is_paused_after=_never if through_pauses else self._is_paused_after,
+        )
         return follower.events()
 
-    def wait(self, timeout: float | None = None) -> "Job":
-        """Return once the job has ended; WaitTimeout after `timeout` seconds."""
+    def wait(self, timeout: float | None = None, *, through_pauses: bool = False) -> "Job":
+        """Return once the job has ended or is paused: `state` says which. WaitTimeout after `timeout` seconds.
+
+        A paused job goes on only when somebody resumes it; `through_pauses=True` waits for that, too.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.has_ended:
+        if self.is_paused:
+            self.refresh()  # somebody else may have resumed it
+        while not self.has_ended and (through_pauses or not self.is_paused):
             left = LONGEST_WAIT_SECONDS if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise WaitTimeout(f"{self.id} is still {self.state} after {timeout:g} s")
@@ -84,9 +102,30 @@ class Job:
 
     def cancel(self) -> "Job":
         """Ask the job to stop; one that is running stops within a batch. ProblemError where it has ended."""
-        response = self._transport.send("POST", f"{self.path}/cancel")
-        self.data = self._transport.read_json(response)
+        self.data = self._ask("cancel")
         return self
+
+    def pause(self) -> "Job":
+        """Put the job aside; one that is running saves a checkpoint first. ProblemError where it has ended."""
+        self.data = self._ask("pause")
+        return self
+
+    def resume(self) -> "Job":
+        """Queue a paused job again: it goes on from its checkpoint, with its whole time limit."""
+        self.data = self._ask("resume")
+        return self
+
+    def retry(self) -> "Job":
+        """Submit a failed or cancelled job again, from the start, as the new job that is returned."""
+        return Job(self._transport, self._ask("retry"))
+
+    def clone(self, /, **changes: Any) -> "Job":  # noqa: ANN401
+        """Submit a job like this one; returns the new job. The keywords are fields of the spec, as of `train()`.
+
+        A field of an object changes alone: `clone(epochs=20, optimizer={"weight_decay": 0.001})`. None stands for
+        the default.
+        """
+        return Job(self._transport, self._ask("clone", json=changes))
 
     def delete(self) -> None:
         """Forget an ended job, its history and its files; its model stays."""
@@ -115,8 +154,16 @@ class Job:
             files.update(file_table(model["files"]))
         return files
 
+    def _ask(self, verb: str, **request: Any) -> Json:  # noqa: ANN401 - what httpx takes
+        return self._transport.read_json(self._transport.send("POST", f"{self.path}/{verb}", **request))
+
     def _look_ended(self) -> bool:
         return self.refresh().has_ended
+
+    def _is_paused_after(self, seq: int) -> bool:
+        """Whether the job is paused now and `seq` is its last event; a history may hold older pauses."""
+        page = {"after": seq, "limit": 1}
+        return self.refresh().is_paused and not self._transport.get_json(f"{self.path}/events", params=page)["items"]
 
     def _wait_once(self, seconds: float) -> None:
         asked = time.monotonic()
@@ -131,6 +178,10 @@ class Job:
         # A proxy may drop the header; then the answer comes at once and the pause has to be made here.
         if not self.has_ended and time.monotonic() - asked < min(seconds, 0.5):
             time.sleep(min(seconds, 0.5))
+
+
+def _never(seq: int) -> bool:  # noqa: ARG001 - stands in for Job._is_paused_after
+    return False
 
 
 def file_table(files: list[Json]) -> dict[str, tuple[str, str | None]]:

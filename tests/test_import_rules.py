@@ -19,6 +19,8 @@ ALLOWED = {
     "app/main.py": "import fastapi\nfrom app.jobs import endpoints",
     "app/network.py": "",
     "app/parent.py": "",
+    "app/artifacts/__init__.py": "",
+    "app/artifacts/store.py": "",
     "app/db/__init__.py": "",
     "app/db/session.py": "import sqlalchemy",
     "app/domain/__init__.py": "import numpy",
@@ -40,7 +42,10 @@ ALLOWED = {
     "supercycle/__init__.py": "def one_cycle():\n    from app.domain import schedules",
     "supercycle/client.py": "import httpx",
     "supercycle/cli/__init__.py": "from supercycle.cli import operate",
-    "supercycle/cli/doctor.py": "import redis",
+    "supercycle/cli/doctor.py": "from app import config",
+    "supercycle/cli/parts_checks.py": "import redis, sqlalchemy\n"
+    "from app import config\nfrom app.artifacts import store\nfrom app.db import session",
+    "supercycle/cli/settings_checks.py": "from app import config",
     "supercycle/cli/operate.py": "import pydantic, sqlalchemy\nfrom app import config\n"
     "from app import network, parent\nfrom app.db import session",
 }

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from supercycle.cli import architectures, datasets, jobs, models, operate, submit
+from supercycle.cli import again, architectures, datasets, jobs, models, operate, submit
 from supercycle.cli.options import wants_json
 from supercycle.cli.output import print_json
 from supercycle.cli.refusals import print_error
@@ -27,6 +27,7 @@ Exit codes:
 - 2: wrong usage
 - 3: the service refused
 - 4: the service cannot be reached
+- 5: the job is paused; `supercycle resume` lets it go on
 - 130: interrupted; a job that was followed goes on
 """
 
@@ -89,6 +90,7 @@ def version() -> None:
 
 submit.register(app)
 jobs.register(app)
+again.register(app)
 architectures.register(app)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(models.app, name="models")

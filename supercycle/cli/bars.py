@@ -8,7 +8,7 @@ from rich.table import Column
 from rich.text import Text
 
 from supercycle.cli.standing import Standing, note_on
-from supercycle.events import ENDED_STATES, Event
+from supercycle.events import ENDED_STATES, PAUSED, Event
 
 # What stands beside the bar at its longest: phase, count, figures, time.
 WIDTH_OF_THE_REST = 74
@@ -52,7 +52,7 @@ class BarView:
             self._move(self._task, standing)
 
     def _take_state(self, state: str) -> None:
-        if state == "queued" or state in ENDED_STATES:
+        if state in ("queued", PAUSED) or state in ENDED_STATES:
             self._stop(is_done=state == "succeeded")
 
     def _move(self, task: TaskID, standing: Standing) -> None:

@@ -1,6 +1,7 @@
 """Which devices torch can use, asked of a process of its own: the commands themselves never load torch."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -25,6 +26,13 @@ class Torch:
 def has_nvidia_device() -> bool:
     """Whether it is worth the seconds to ask torch."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def driver_version() -> str | None:
+    """Of the NVIDIA kernel module, where one is loaded."""
+    table = Path("/proc/driver/nvidia/version")
+    found = re.search(r"Kernel Module\D*([\d.]+)", table.read_text("utf-8")) if table.exists() else None
+    return found[1] if found else None
 
 
 def ask_torch() -> Torch:

@@ -9,6 +9,7 @@ from supercycle.cli.output import say
 from supercycle.cli.standing import Standing, fill_in_totals, note_on
 from supercycle.events import Event
 from supercycle.jobs import Job
+from supercycle.transport import Json
 
 
 class View(Protocol):
@@ -44,14 +45,26 @@ class PlainView:
 
 
 def follow(job: Job, *, console: Console) -> None:
-    """Show the job until it has ended; `job` is up to date afterwards."""
+    """Show the job until it has ended or is paused; `job` is up to date afterwards."""
     console.print(f"{job.id} {job.data['kind']}")
+    if job.state == "queued" and needs(job.data):
+        console.print(f"waits for a worker with {needs(job.data)}")
     if not console.is_terminal:
         _show_events(job, PlainView())
     else:
         with bars(console) as progress:
             _show_events(job, BarView(progress))
-    job.refresh()
+    if not job.is_paused:
+        job.refresh()
+
+
+def needs(job: Json) -> str:
+    """What a worker must have to run the job, where not any would do."""
+    device, count = job.get("device", "any"), job["spec"].get("devices", 1)
+    noun = {"cpu": "CPU device", "cuda": "GPU"}.get(device, "device")
+    if count > 1:
+        return f"{count} {noun}s"
+    return "" if device == "any" else f"a {noun}"
 
 
 def _show_events(job: Job, view: View) -> None:

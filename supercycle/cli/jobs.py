@@ -1,4 +1,4 @@
-"""Commands on jobs that exist: list, show, cancel, download."""
+"""Commands on jobs that exist: list, show, pause, resume, cancel, download."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect
 from supercycle.cli.output import complain, print_json, print_table, say
 from supercycle.cli.report import tidy, whole
 from supercycle.errors import NotReady
+from supercycle.jobs import Job
 
 FAILED = 1
 COLUMNS = ("id", "kind", "name", "state", "phase", "done", "created")
@@ -53,8 +54,26 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
         whole(job.data)
 
 
+def pause(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Put a job aside. One that is running saves a checkpoint first, and its worker takes the next job."""
+    job = connect(context).job(job_id).pause()
+    if as_json:
+        print_json(job.data)
+    else:
+        say(f"{job.id} {job.state}\nlet it go on with: supercycle resume {job.id}")
+
+
+def resume(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Let a paused job go on from its checkpoint, with its whole time limit."""
+    job = connect(context).job(job_id).resume()
+    if as_json:
+        print_json(job.data)
+    else:
+        say(f"{job.id} {job.state}\nfollow it with: supercycle watch {job.id}")
+
+
 def cancel(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
-    """Stop a job. One that is running stops within a batch."""
+    """Stop a job for good. One that is running stops within a batch."""
     job = connect(context).job(job_id).cancel()
     if as_json:
         print_json(job.data)
@@ -68,13 +87,18 @@ def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: 
     try:
         files = job.download(to or Path(job.id))
     except NotReady as error:
-        raise NotReady(f"{error}; follow it with: supercycle watch {job.id}") from error
+        raise NotReady(f"{error}; {_how_to_go_on(job)}") from error
     print_saved(files, as_json=as_json)
     if not files:
         complain(f"{job.id} is {job.state} and left no files")
         raise typer.Exit(FAILED)
     if not job.has_ended:
-        complain(f"{job.id} is {job.state}: more files will come; follow it with: supercycle watch {job.id}")
+        complain(f"{job.id} is {job.state}: more files will come; {_how_to_go_on(job)}")
+
+
+def _how_to_go_on(job: Job) -> str:
+    command = "let it go on with: supercycle resume" if job.is_paused else "follow it with: supercycle watch"
+    return f"{command} {job.id}"
 
 
 def print_saved(files: list[Path], *, as_json: bool) -> None:
@@ -90,5 +114,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(name="jobs")(list_jobs)
     app.command()(show)
+    app.command()(pause)
+    app.command()(resume)
     app.command()(cancel)
     app.command()(download)

@@ -9,10 +9,11 @@ import typer
 
 from app.network import is_loopback_address
 from app.parent import follow_stdin
-from supercycle.cli import doctor as checks
 from supercycle.cli.devices import ask_torch
+from supercycle.cli.doctor import check_service, examine
+from supercycle.cli.findings import show
 from supercycle.cli.options import AsJson, connect
-from supercycle.cli.output import complain, print_json, say
+from supercycle.cli.output import complain, say
 from supercycle.cli.serving import devices_for, free_port, keep_serving, parts_of, sole_use
 from supercycle.config import child_environment
 
@@ -64,10 +65,12 @@ def api(*, host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 def worker(
     *,
-    devices: Annotated[str, typer.Option(help="cpu, cuda:0 …; auto takes the first GPU there is.")] = "auto",
+    devices: Annotated[
+        str, typer.Option(help="cpu, cuda:0, or cuda:0,cuda:1 for jobs that share both; auto: the first GPU there is.")
+    ] = "auto",
     name: Annotated[str | None, typer.Option(help="Of this worker, unlike any other's. [default: host:0]")] = None,
 ) -> None:
-    """Run one worker, in the foreground: one training at a time, on one device."""
+    """Run one worker, in the foreground: one training at a time."""
     _become("worker", "--devices", devices, *(["--name", name] if name else []))
 
 
@@ -86,18 +89,12 @@ def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
 
     With --url or SUPERCYCLE_URL, ask the service there for its parts, too.
     """
-    findings = _findings(load_settings(None))
+    findings = examine(load_settings(None), ask_torch())
     if context.obj:
         with connect(context) as client:
-            findings += checks.check_service(client)
-    if as_json:
-        print_json([vars(finding) for finding in findings])
-    else:
-        for finding in findings:
-            say(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name}: {finding.detail}")
-            if finding.advice and not finding.ok:
-                say(f"       {finding.advice}")
-    if not all(finding.ok for finding in findings):
+            findings += check_service(client)
+    show(findings, as_json=as_json)
+    if any(finding.is_problem for finding in findings):
         raise typer.Exit(FAILED)
 
 
@@ -149,43 +146,3 @@ def _upgrade(settings: "Settings") -> str:
     except (SQLAlchemyError, OSError) as error:
         complain(f"cannot migrate the database: {error}\ncheck it with: supercycle doctor")
         raise typer.Exit(FAILED) from error
-
-
-def _findings(settings: "Settings") -> list[checks.Finding]:
-    from app.config import EMBEDDED_BROKER  # noqa: PLC0415 - comes with the server extra only
-
-    folder = settings.data_dir.absolute()
-    embedded_database = settings.database.startswith("sqlite")
-    return [
-        checks.check_python(),
-        checks.check_folder("data folder", folder),
-        *([checks.check_file_system(folder)] if embedded_database else []),
-        _check_database(settings),
-        checks.check_broker(settings.broker, embedded=settings.broker == EMBEDDED_BROKER, data_dir=folder),
-        checks.check_storage(settings.storage),
-        checks.check_torch(ask_torch()),
-    ]
-
-
-def _check_database(settings: "Settings") -> checks.Finding:
-    """Whether the database answers and has the schema this version needs."""
-    from sqlalchemy import make_url  # noqa: PLC0415 - comes with the server extra only
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from app.db.schema import current_revision, newest_revision  # noqa: PLC0415
-    from app.db.session import Database  # noqa: PLC0415
-
-    shown = make_url(settings.database).render_as_string(hide_password=True)
-    file = make_url(settings.database).database
-    if settings.database.startswith("sqlite") and file and not Path(file).exists():
-        return checks.Finding("database", ok=True, detail=f"{shown}, made by the first `supercycle serve`")
-    database = Database(settings.database)
-    try:
-        current = current_revision(database)
-    except (SQLAlchemyError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        return checks.Finding("database", False, f"{shown}: {reason}", "start it, or correct SUPERCYCLE_DATABASE_URL")
-    finally:
-        database.dispose()
-    detail = f"{shown} at revision {current}"
-    return checks.Finding("database", current == newest_revision(), detail, "run: supercycle migrate")

@@ -1,10 +1,12 @@
-"""What the commands say alike: how they take a client, a job, a folder, `--json`."""
+"""What the commands say alike: how they take a client, a job, a folder, `--json`, and how a job is to run."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from supercycle.cli.durations import read_duration
 from supercycle.client import Client
 
 _AS_JSON = "supercycle.as_json"
@@ -29,6 +31,40 @@ AsJson = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Where to; a folder named after the id.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+PANEL = "How to run it"
+Name = Annotated[str | None, typer.Option(help="What to call the job.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A label to find the job by; may be repeated.")]
+Priority = Annotated[
+    int | None, typer.Option(help="From -100 to 100; of waiting jobs, the highest runs first.", rich_help_panel=PANEL)
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="any|cpu|cuda", help="Run only where there is one of this kind.", rich_help_panel=PANEL),
+]
+Devices = Annotated[
+    int | None,
+    typer.Option(metavar="COUNT", help="Devices of one worker that share each batch.", rich_help_panel=PANEL),
+]
+MaxRuntime = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=read_duration,
+        metavar="12h|90m|SECONDS",
+        help="How long it may run, waiting left out.",
+        rich_help_panel=PANEL,
+    ),
+]
+OnTimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="pause|fail", help="After that time. [default: pause, so it can be resumed]", rich_help_panel=PANEL
+    ),
+]
+MaxAttempts = Annotated[
+    int | None, typer.Option(help="Crashes in a row before the job fails. [default: 3]", rich_help_panel=PANEL)
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Submit and return, without following the job.")]
 
 
 def connect(context: typer.Context) -> Client:

@@ -44,8 +44,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name, *column in zip(columns, *cells, strict=True):
-        # An id must be whole to be of use; what else is too wide goes on below itself.
-        table.add_column(name, min_width=max(map(len, column), default=0) if name in IDS else None, overflow="fold")
+        # An id must be whole to be of use; what else is too wide goes on below itself. A column that may wrap is made
+        # narrow even below its least width, and then the others are cut off.
+        is_id = name in IDS
+        widest = max(map(len, column), default=0)
+        table.add_column(name, min_width=widest if is_id else None, no_wrap=is_id, overflow="fold")
     for row in cells:
         table.add_row(*[Text(cell) for cell in row])
     console().print(table, soft_wrap=False)

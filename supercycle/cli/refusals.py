@@ -1,12 +1,14 @@
 """Errors as people at a command line read them: options instead of JSON pointers, commands instead of addresses."""
 
 from supercycle.cli.output import complain
-from supercycle.cli.spec import OPTIONS, flag
+from supercycle.cli.spec import OPTIONS, RUNNING, Places, flag
 from supercycle.errors import FieldError, ProblemError, SupercycleError
 
 # What the service says about these speaks of HTTP; here is what to type.
 HINTS = {
-    "job_ended": "There is nothing to cancel.",
+    "cannot_retry": "If it is paused: supercycle resume JOB; for a new job like it: supercycle clone JOB",
+    "job_not_paused": "See how it stands with: supercycle show JOB",
+    "job_stopping": "See how it stands with: supercycle show JOB",
     "unknown_architecture": "See what there is with: supercycle architectures",
     "unknown_architecture_option": "See its options with: supercycle architectures NAME",
     "unknown_dataset": "See what there is with: supercycle datasets list",
@@ -14,8 +16,14 @@ HINTS = {
     "unknown_model": "See what there is with: supercycle models list",
     "unknown_weights": "See its weights with: supercycle architectures NAME",
 }
+# What a job that has ended leaves to do, by what was asked of it.
+HINTS_ON_ENDED = {
+    "cancel": "There is nothing to cancel.",
+    "pause": "There is nothing to pause.",
+    "resume": "Make a new job like it with: supercycle clone JOB",
+}
 # A refusal of one of these is about a spec, whose fields have options.
-SUBMITTING = ("train", "range-test")
+SUBMITTING: dict[str, Places] = {"train": OPTIONS, "range-test": OPTIONS, "clone": RUNNING}
 # Fields by which an option gives the whole object around them.
 MARKERS = ("name", "policy", "patience")
 # Options whose value holds more than one field.
@@ -30,9 +38,15 @@ def print_error(error: SupercycleError, *, command: str | None = None) -> None:
 def _problem_lines(error: ProblemError, *, command: str | None) -> list[str]:
     lines = [f"{error.title} ({error.code})", "" if _fields_say_it(error) else error.detail]
     lines += [f"  {_place(field, command=command)}: {field.detail}" for field in error.errors]
-    lines += [HINTS.get(error.code, error.hint)]
+    lines += [_hint(error, command=command)]
     lines += [f"request {error.request_id}" if error.status >= 500 and error.request_id else ""]
     return [line for line in lines if line]
+
+
+def _hint(error: ProblemError, *, command: str | None) -> str:
+    if error.code == "job_ended":
+        return HINTS_ON_ENDED.get(command or "", error.hint)
+    return HINTS.get(error.code, error.hint)
 
 
 def _fields_say_it(error: ProblemError) -> bool:
@@ -45,13 +59,13 @@ def _place(field: FieldError, *, command: str | None) -> str:
         return f"--{field.pointer.replace('_', '-')}"  # a query parameter; each is an option of its command
     path = tuple(part.replace("~1", "/").replace("~0", "~") for part in field.pointer.split("/")[1:])
     if command in SUBMITTING and path:
-        return option_for(path)
+        return option_for(path, SUBMITTING[command])
     return ".".join(path) or "the request"
 
 
-def option_for(path: tuple[str, ...]) -> str:
-    """The option that gives the field at `path` of a spec its value."""
-    for option, (place, _) in OPTIONS.items():
+def option_for(path: tuple[str, ...], options: Places) -> str:
+    """The one of these options that gives the field at `path` of a spec its value, or `--set`."""
+    for option, (place, _) in options.items():
         if path == place or (path == place[:-1] and place[-1] in MARKERS) or _holds(option, place, path):
             return flag(option)
     return f"--set {'.'.join(path)}"

@@ -1,13 +1,17 @@
 """What a job is and what came out of it, in words: the whole of it, or the outcome in a few lines."""
 
 import re
+from datetime import timedelta
 
+from supercycle.cli.durations import duration_text
 from supercycle.cli.output import EMPTY, cell_text, complain, field_text, percent, print_aligned, print_facts, say
 from supercycle.transport import Json
 
 HEAD = ("id", "kind", "name", "tags", "state", "phase")
 HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
 DIGEST_LETTERS = 12
+# What a job's error says about these speaks of HTTP; here is what to type.
+HINTS = {"time_limit": "Allow more with --max-runtime, or let it pause then with --on-time-limit pause."}
 
 
 def outcome(job: Json) -> None:
@@ -31,32 +35,55 @@ def outcome(job: Json) -> None:
         ]
     )
     _print_error(job)
-    _say_how_to_download(job)
+    _say_what_next(job)
 
 
 def whole(job: Json) -> None:
     """All there is to know: the job, its spec, what the service settled, its result."""
-    facts = [*((name, job.get(name)) for name in HEAD), ("progress", _progress(job))]
+    facts = [*((name, job.get(name)) for name in HEAD), ("progress", _progress(job)), *_terms(job)]
     print_facts([*facts, *((name, tidy(job.get(name))) for name in HISTORY)])
     _print_part("spec", [[name, field_text(name, value)] for name, value in job["spec"].items() if name != "kind"])
     _print_part("settled by the service", _resolved_rows(job["resolved"]))
     _print_part("result", [[name, field_text(name, value)] for name, value in (job["result"] or {}).items()])
     _print_error(job)
-    _say_how_to_download(job)
+    _say_what_next(job)
 
 
 def _print_error(job: Json) -> None:
-    """Why it failed, if it has."""
+    """Why it failed, if it has; a cancelled job is as it was asked to be."""
     error = job.get("error")
-    if error:
-        lines = [f"{error['title']} ({error['code']})", error.get("detail"), error.get("hint")]
+    if error and job["state"] == "failed":
+        hint = HINTS.get(error["code"], error.get("hint"))
+        lines = [f"{error['title']} ({error['code']})", error.get("detail"), hint]
         complain("\n".join(str(line) for line in lines if line))
 
 
-def _say_how_to_download(job: Json) -> None:
-    """The next command, for a job that has succeeded."""
-    if job["state"] == "succeeded":
-        say(f"save the files with: supercycle download {job['id']}")
+def _say_what_next(job: Json) -> None:
+    """The next command, for a job that rests."""
+    id, is_bad_luck = job["id"], (job.get("error") or {}).get("retryable")
+    again = f"try it again with: supercycle retry {id}"
+    changed = f"submit it again, changed, with: supercycle clone {id} --set FIELD=VALUE"
+    text = {
+        "succeeded": f"save the files with: supercycle download {id}",
+        "paused": f"let it go on with: supercycle resume {id}",
+        "cancelled": f"start it over with: supercycle retry {id}",
+        "failed": again if is_bad_luck else changed,
+    }.get(job["state"])
+    if text:
+        say(text)
+
+
+def _terms(job: Json) -> list[tuple[str, object]]:
+    """How it was to be run, where that is out of the ordinary."""
+    device, seconds = job.get("device", "any"), job.get("max_runtime_seconds")
+    limit = duration_text(timedelta(seconds=seconds)) if seconds else ""
+    then = {"pause": "then it is paused", "fail": "then it fails"}.get(job.get("on_time_limit", ""), "")
+    return [
+        ("priority", job.get("priority") or None),
+        ("device", "" if device == "any" else f"{device} only"),
+        ("time limit", limit and f"{limit}, {then}"),
+        ("made from", job.get("source_id")),
+    ]
 
 
 def _print_part(heading: str, rows: list[list[str]]) -> None:
@@ -74,6 +101,8 @@ def _resolved_rows(resolved: Json) -> list[list[str]]:
 
 def _progress(job: Json) -> str | None:
     progress = job["progress"]
+    if job["state"] in ("pausing", "paused") and progress["fraction"]:
+        return percent(progress["fraction"])
     if job["state"] != "running" or not progress["steps"]:
         return None
     left = progress["eta_seconds"]

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import typer
 from supercycle.transport import Json
 
 # Objects with a field that says which one they are, and the service's own default for it: it must be sent as
-# soon as another field of the object is, unless a preset knows which one it is.
+# soon as another field of the object is, unless a preset or the job that is cloned knows which one it is.
 NAMED_PARTS: dict[str, tuple[str, str | None]] = {
     "architecture": ("name", None),
     "dataset": ("name", None),
@@ -26,11 +27,20 @@ _NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, settings: Sequence[str]) -> Json:
-    """The body of a submission: the file `base`, and on top of it what the options and each `--set` say.
+    """The body of a submission: the file `base`, and on top of it what the options and each `--set` say."""
+    return _filled({**read_base(base, kind), "kind": kind}, options, settings, is_patch=False)
+
+
+def build_changes(*, options: Mapping[str, Any], settings: Sequence[str]) -> Json:
+    """What the options and each `--set` change of a job that was submitted before."""
+    return _filled({}, options, settings, is_patch=True)
+
+
+def _filled(spec: Json, options: Mapping[str, Any], settings: Sequence[str], *, is_patch: bool) -> Json:
+    """`spec` with what was given put into it.
 
     Whatever replaces a whole object goes first, so that it cannot replace a field that was given beside it.
     """
-    spec = {**read_base(base, kind), "kind": kind}
     given = {
         option: (path, read(options[option]))
         for option, (path, read) in OPTIONS.items()
@@ -42,7 +52,7 @@ def build_spec(kind: str, *, options: Mapping[str, Any], base: Path | None, sett
     replacing = sorted((field for field in said if _replaces(field[0])), key=lambda field: len(field[0]))
     adding = [field for field in said if not _replaces(field[0])]
     for path, value in (*replacing, *given.values(), *adding):
-        put(spec, path, value)
+        put(spec, path, value, is_patch=is_patch)
     _check_finite(spec, ())
     return spec
 
@@ -59,7 +69,7 @@ def _read_setting(setting: str) -> list[Field]:
         raise typer.BadParameter(f"{setting!r} must look like schedule.final_div=1000", param_hint="--set")
     path, value = tuple(name.split(".")), read_value(text)
     if path == ("schedule",) and not isinstance(value, dict):
-        detail = "is an object; give --policy or --shape, or one of its fields, e.g. --set schedule.up=0.3"
+        detail = "is an object; set one of its fields, e.g. --set schedule.policy=cosine"
         raise typer.BadParameter(detail, param_hint="--set schedule")
     marker, default = NAMED_PARTS.get(name, (None, None))
     if value and isinstance(value, dict) and default is not None and marker not in value:
@@ -116,17 +126,18 @@ def read_base(path: Path | None, kind: str) -> Json:
     return content
 
 
-def put(spec: Json, path: Sequence[str], value: Any) -> None:  # noqa: ANN401
+def put(spec: Json, path: Sequence[str], value: Any, *, is_patch: bool) -> None:  # noqa: ANN401
     """Set one field, making the objects on the way to it."""
     name, *rest = path
     if not rest:
         spec[name] = value
         return
-    spec[name] = _part(name, spec.get(name), field=rest[0], value=value, has_preset=bool(spec.get("preset")))
-    put(spec[name], rest, value)
+    is_settled = is_patch or bool(spec.get("preset"))
+    spec[name] = _part(name, spec.get(name), field=rest[0], value=value, is_settled=is_settled)
+    put(spec[name], rest, value, is_patch=is_patch)
 
 
-def _part(name: str, present: Any, *, field: str, value: Any, has_preset: bool) -> Json:  # noqa: ANN401
+def _part(name: str, present: Any, *, field: str, value: Any, is_settled: bool) -> Json:  # noqa: ANN401
     """What stands under `name`, as an object that is about to get `field`."""
     marker, default = NAMED_PARTS.get(name, (None, None))
     if present and not isinstance(present, dict) and not (marker and isinstance(present, str)):
@@ -136,7 +147,7 @@ def _part(name: str, present: Any, *, field: str, value: Any, has_preset: bool) 
         return part
     if field == marker and part.get(marker, default) != value:
         return {}  # another optimizer or policy knows nothing of the fields of the one it replaces
-    return part if default is None or has_preset else {marker: default, **part}
+    return part if default is None or is_settled else {marker: default, **part}
 
 
 def read_value(text: str) -> Any:  # noqa: ANN401
@@ -177,12 +188,25 @@ def _as_given(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-# Option → where its value belongs in the spec, and how it is read; what names a part stands before its fields.
-OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = {
+def _in_seconds(duration: timedelta) -> float:
+    seconds = duration.total_seconds()
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+# Option → where its value belongs in the spec, and how it is read.
+Places = dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]]
+# How to run it, whatever it is.
+RUNNING: Places = {
+    **{name: ((name,), _as_given) for name in ("name", "tags", "priority", "device", "devices", "max_attempts")},
+    "max_runtime": (("max_runtime_seconds",), _in_seconds),
+    "on_time_limit": (("on_time_limit",), _as_given),
+}
+# All of them; what names a part stands before its fields.
+OPTIONS: Places = {
     "preset": (("preset",), _as_given),
     **{
         name: ((name,), _as_given)
-        for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained", "name")
+        for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained")
     },
     **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
     "architecture": (("architecture",), read_named),
@@ -196,5 +220,5 @@ OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = {
     "validation": (("validation",), read_value),
     "augmentation": (("augmentation",), read_augmentation),
     "weights": (("pretrained",), _as_given),
-    "tags": (("tags",), _as_given),
+    **RUNNING,
 }

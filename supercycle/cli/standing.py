@@ -4,8 +4,15 @@ import math
 from dataclasses import dataclass
 
 from supercycle.cli.output import percent, printable
-from supercycle.events import Event
+from supercycle.events import PAUSED, Event
 from supercycle.jobs import Job
+
+# States that a job passes or rests in; how it ended is told once all is known.
+STATE_NOTES = {
+    "pausing": "pausing: the worker saves a checkpoint and stops",
+    PAUSED: "paused",
+    "cancelling": "cancelling",
+}
 
 
 @dataclass
@@ -75,10 +82,8 @@ def fill_in_totals(job: Job, standing: Standing) -> None:
 def note_on(event: Event) -> str:
     """What deserves a line of its own, on any kind of output; empty for the rest."""
     data = event.data
-    if event.type == "state" and data["state"] == "queued" and data.get("previous"):
-        return "the worker has gone; the job waits for one and goes on from its last checkpoint"
-    if event.type == "state" and data["state"] == "cancelling":
-        return "cancelling"
+    if event.type == "state":
+        return _note_on_state(data["state"], data.get("previous"))
     if event.type == "rewind":
         return printable(f"back to step {data['to_step']}: {data['reason']}")
     if event.type == "warning":
@@ -86,3 +91,11 @@ def note_on(event: Event) -> str:
     if event.type == "log" and data["level"] in ("warning", "error"):
         return printable(f"{data['level']}: {data['message']}")
     return ""
+
+
+def _note_on_state(state: str, previous: str | None) -> str:
+    if state == "queued" and previous == PAUSED:
+        return "resumed; the job waits for a worker and goes on from where it was"
+    if state == "queued" and previous:
+        return "the worker has gone; the job waits for one and goes on from its last checkpoint"
+    return STATE_NOTES.get(state, "")

@@ -7,13 +7,27 @@ from typing import Annotated, Any
 import typer
 
 from supercycle.cli.follow import follow
-from supercycle.cli.options import AsJson, JobId, connect
+from supercycle.cli.options import (
+    AsJson,
+    Detach,
+    Device,
+    Devices,
+    JobId,
+    MaxAttempts,
+    MaxRuntime,
+    Name,
+    OnTimeLimit,
+    Priority,
+    Tags,
+    connect,
+)
 from supercycle.cli.output import console, print_json, say
 from supercycle.cli.report import outcome
 from supercycle.cli.spec import build_spec, check_essentials
 from supercycle.jobs import Job
 
 FAILED = 1
+PAUSED = 5
 INTERRUPTED = 130
 
 Dataset = Annotated[str | None, typer.Option(help="Name or id; `supercycle datasets list` shows them.")]
@@ -33,14 +47,11 @@ Augmentation = Annotated[
 ]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
-Name = Annotated[str | None, typer.Option(help="What to call the job.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A label to find the job by; may be repeated.")]
 Base = Annotated[Path | None, typer.Option("--spec", metavar="FILE.json", help="Start from this spec.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Any other field, e.g. schedule.up=0.3; may be repeated."),
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="Submit and return, without following the job.")]
 
 
 def range_test(
@@ -65,6 +76,12 @@ def range_test(
     seed: Seed = None,
     name: Name = None,
     tags: Tags = None,
+    priority: Priority = None,
+    device: Device = None,
+    devices: Devices = None,
+    max_runtime: MaxRuntime = None,
+    on_time_limit: OnTimeLimit = None,
+    max_attempts: MaxAttempts = None,
     spec: Base = None,
     settings: Settings = None,
     detach: Detach = False,
@@ -104,6 +121,12 @@ def train(
     seed: Seed = None,
     name: Name = None,
     tags: Tags = None,
+    priority: Priority = None,
+    device: Device = None,
+    devices: Devices = None,
+    max_runtime: MaxRuntime = None,
+    on_time_limit: OnTimeLimit = None,
+    max_attempts: MaxAttempts = None,
     spec: Base = None,
     settings: Settings = None,
     detach: Detach = False,
@@ -114,7 +137,7 @@ def train(
 
 
 def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
-    """Follow a job to its end. It does not matter when it began: its history is played first."""
+    """Follow a job until it ends or is paused. It does not matter when it began: its history is played first."""
     _follow(connect(context).job(job_id), as_json=as_json)
 
 
@@ -128,17 +151,21 @@ def register(app: typer.Typer) -> None:
 def _submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> None:
     body = build_spec(kind, options=given, base=given["spec"], settings=given["settings"] or [])
     check_essentials(body)
-    job = connect(context).submit(body)
-    if not given["detach"]:
-        _follow(job, as_json=given["as_json"])
-    elif given["as_json"]:
+    accompany(connect(context).submit(body), detach=given["detach"], as_json=given["as_json"])
+
+
+def accompany(job: Job, *, detach: bool, as_json: bool) -> None:
+    """Follow a job that was submitted just now, or say how to."""
+    if not detach:
+        _follow(job, as_json=as_json)
+    elif as_json:
         print_json(job.data)
     else:
         say(f"{job.id} {job.state}\nfollow it with: supercycle watch {job.id}")
 
 
 def _follow(job: Job, *, as_json: bool) -> None:
-    """Show the job until it has ended; Ctrl-C lets go of it without stopping it."""
+    """Show the job until it has ended or is paused; Ctrl-C lets go of it without stopping it."""
     try:
         if as_json:
             print_json(job.wait().data)
@@ -147,8 +174,11 @@ def _follow(job: Job, *, as_json: bool) -> None:
             outcome(job.data)
     except KeyboardInterrupt:
         console(stderr=True).print(
-            f"\n{job.id} goes on. Follow it with: supercycle watch {job.id}\nStop it with: supercycle cancel {job.id}"
+            f"\n{job.id} goes on. Follow it with: supercycle watch {job.id}\n"
+            f"Put it aside with: supercycle pause {job.id}\nStop it with: supercycle cancel {job.id}"
         )
         raise typer.Exit(INTERRUPTED) from None
+    if job.is_paused:
+        raise typer.Exit(PAUSED)
     if job.state != "succeeded":
         raise typer.Exit(FAILED)

@@ -162,6 +162,7 @@ class TestWatch:
         assert process.returncode == 130
         assert complaint.splitlines()[1:] == [
             f"{JOB_ID} goes on. Follow it with: supercycle watch {JOB_ID}",
+            f"Put it aside with: supercycle pause {JOB_ID}",
             f"Stop it with: supercycle cancel {JOB_ID}",
         ]
 

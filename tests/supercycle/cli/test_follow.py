@@ -5,9 +5,12 @@ import pytest
 from rich.console import Console
 
 from supercycle.cli.bars import bars
-from supercycle.cli.follow import follow
+from supercycle.cli.follow import follow, needs
 from supercycle.cli.standing import Standing, note_on
 from supercycle.events import Event
+
+JOB_ID = "job_01h2xcejqtf2nbrexx3vqjhp41"
+JOB = f"/v1/jobs/{JOB_ID}"
 
 
 @pytest.fixture
@@ -47,6 +50,9 @@ class TestNotes:
         [
             ("state", {"state": "queued", "previous": None}, ""),
             ("state", {"state": "cancelling", "previous": "running"}, "cancelling"),
+            ("state", {"state": "pausing", "previous": "running"}, "pausing: the worker saves a checkpoint and stops"),
+            ("state", {"state": "paused", "previous": "pausing"}, "paused"),
+            ("state", {"state": "cancelled", "previous": "paused"}, ""),
             ("log", {"level": "info", "message": "hello"}, ""),
             ("log", {"level": "error", "message": "no room"}, "error: no room"),
             ("checkpoint", {"step": 3, "best": True}, ""),
@@ -58,6 +64,35 @@ class TestNotes:
 
     def test_a_lost_worker_does(self, happened):
         assert "goes on from its last checkpoint" in note_on(happened("state", state="queued", previous="running"))
+
+    def test_a_resumed_job_has_lost_no_worker(self, happened):
+        note = note_on(happened("state", state="queued", previous="paused"))
+        assert note == "resumed; the job waits for a worker and goes on from where it was"
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(
+        ("terms", "devices", "words"),
+        [
+            ({}, None, ""),  # of a service that knew no devices
+            ({"device": "any"}, 1, ""),
+            ({"device": "cuda"}, 1, "a GPU"),
+            ({"device": "cuda"}, 2, "2 GPUs"),
+            ({"device": "cpu"}, 1, "a CPU device"),
+            ({"device": "any"}, 2, "2 devices"),
+        ],
+    )
+    def test_says_for_what(self, job_body, terms, devices, words):
+        spec = {} if devices is None else {"devices": devices}
+        assert needs(job_body(spec=spec, **terms)) == words
+
+    def test_once_and_only_while_it_waits(self, service, client, canned, job_body, event_stream, capsys):
+        end = event_stream((1, "state", {"state": "cancelled", "previous": "queued"}))
+        service.answers[f"GET {JOB}/events"] = end
+        for state in ("queued", "cancelled"):
+            service.answers[f"GET {JOB}"] = canned(job_body(state=state, device="cuda"))
+            follow(client.job(JOB_ID), console=Console())
+        assert capsys.readouterr().out.count("waits for a worker with a GPU") == 1
 
 
 class TestOnATerminal:

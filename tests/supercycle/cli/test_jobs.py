@@ -62,6 +62,66 @@ class TestJobs:
             "  seconds     12.5",
         ]
 
+    def test_show_says_how_it_was_to_be_run(self, run, service, canned, job_body):
+        terms = {"priority": 5, "device": "cuda", "max_runtime_seconds": 5400.0, "on_time_limit": "fail"}
+        service.answers[f"GET {JOB}"] = canned(job_body(source_id="job_1", **terms))
+        facts = run("show", JOB_ID).stdout.splitlines()[5:9]
+        assert facts == [
+            "priority    5",
+            "device      cuda only",
+            "time limit  1 h 30 min, then it fails",  # 5400 s
+            "made from   job_1",
+        ]
+
+    @pytest.mark.parametrize(
+        ("state", "error", "last"),
+        [
+            ("paused", None, f"let it go on with: supercycle resume {JOB_ID}"),
+            ("cancelled", {"code": "cancelled", "title": "x"}, f"start it over with: supercycle retry {JOB_ID}"),
+            (
+                "failed",
+                {"code": "worker_lost", "title": "x", "retryable": True},
+                f"try it again with: supercycle retry {JOB_ID}",
+            ),
+            (
+                "failed",
+                {"code": "time_limit", "title": "x", "retryable": False},
+                f"submit it again, changed, with: supercycle clone {JOB_ID} --set FIELD=VALUE",
+            ),
+        ],
+    )
+    def test_show_names_the_next_command(self, run, service, canned, job_body, state, error, last):
+        service.answers[f"GET {JOB}"] = canned(job_body(state=state, error=error))
+        found = run("show", JOB_ID)
+        assert found.stdout.splitlines()[-1] == last
+        assert bool(found.stderr) == (state == "failed")  # who cancelled a job need not be told in red
+
+    def test_show_of_a_paused_job_says_how_far_it_came(self, run, service, canned, job_body):
+        service.answers[f"GET {JOB}"] = canned(job_body(state="paused", phase=None))
+        assert "progress    50.0 %" in run("show", JOB_ID).stdout.splitlines()
+
+    def test_a_time_limit_is_explained_in_options(self, run, service, canned, job_body):
+        error = {"code": "time_limit", "title": "Reached", "detail": "It ran for 6 s.", "hint": "Say on_time_limit."}
+        service.answers[f"GET {JOB}"] = canned(job_body(state="failed", error=error))
+        assert run("show", JOB_ID).stderr.splitlines() == [
+            "Reached (time_limit)",
+            "It ran for 6 s.",
+            "Allow more with --max-runtime, or let it pause then with --on-time-limit pause.",
+        ]
+
+    @pytest.mark.parametrize(
+        ("verb", "state", "next_command"),
+        [
+            ("pause", "pausing", f"let it go on with: supercycle resume {JOB_ID}"),
+            ("resume", "queued", f"follow it with: supercycle watch {JOB_ID}"),
+        ],
+    )
+    def test_pause_and_resume(self, run, service, canned, job_body, verb, state, next_command):
+        service.answers[f"GET {JOB}"] = canned(job_body())
+        service.answers[f"POST {JOB}/{verb}"] = canned(job_body(state=state))
+        assert run(verb, JOB_ID).stdout == f"{JOB_ID} {state}\n{next_command}\n"
+        assert json.loads(run(verb, JOB_ID, "--json").stdout)["state"] == state
+
     def test_cancel(self, run, service, canned, job_body):
         service.answers[f"GET {JOB}"] = canned(job_body())
         service.answers[f"POST {JOB}/cancel"] = canned(job_body(state="cancelling"))
@@ -90,6 +150,7 @@ class TestJobs:
         ("state", "complaint"),
         [
             ("running", f"is running and has nothing to download yet; follow it with: supercycle watch {JOB_ID}"),
+            ("paused", f"is paused and has nothing to download yet; let it go on with: supercycle resume {JOB_ID}"),
             ("cancelled", "is cancelled and left no files"),
         ],
     )

@@ -1,4 +1,3 @@
-import json
 import socket
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from supercycle.cli import doctor
 from supercycle.cli.app import app
 from supercycle.cli.devices import Torch
 from supercycle.cli.serving import devices_for, free_port, parts_of, sole_use, what_is_missing
@@ -96,63 +94,6 @@ class TestReadiness:
 
     def test_nobody_there(self):
         assert what_is_missing("http://127.0.0.1:9") == "the api does not answer (ConnectError)"
-
-
-class TestDoctor:
-    def test_a_good_machine(self, run, monkeypatch):
-        monkeypatch.setattr("supercycle.cli.operate.ask_torch", lambda: Torch(version="2.10", devices=["cpu"]))
-        found = run("doctor", "--json")
-        findings = {finding["name"]: finding for finding in json.loads(found.stdout)}
-        assert found.exit_code == 0, findings
-        assert findings["torch"]["detail"] == "2.10 on cpu"
-        assert set(findings) >= {"python", "data folder", "file system", "database", "broker", "storage"}
-
-    def test_says_what_to_do(self, run, monkeypatch, taken_port):
-        monkeypatch.setattr("supercycle.cli.operate.ask_torch", lambda: Torch(problem="No module named 'torch'"))
-        found = run("doctor", broker_url="redis://:secret@127.0.0.1:9/0")
-        assert found.exit_code == 1
-        assert "WRONG  broker: redis://127.0.0.1" in found.stdout
-        assert "correct SUPERCYCLE_BROKER_URL" in found.stdout
-        assert 'pip install "supercycle[worker]"' in found.stdout
-        assert "secret" not in found.stdout
-
-    def test_asks_a_service_for_its_parts(self, run, monkeypatch, service, canned):
-        monkeypatch.setattr("supercycle.cli.operate.ask_torch", lambda: Torch(version="2.10"))
-        parts = {"database": {"ok": True, "detail": "answers"}, "worker": {"ok": False, "detail": "start one"}}
-        service.answers["GET /readyz"] = canned({"ready": False, "parts": parts}, 503)
-        found = run("doctor", url=service.url)
-        assert found.exit_code == 1
-        assert found.stdout.splitlines()[-3:] == [
-            f"ok     service: {service.url} answers",
-            "ok     service database: answers",
-            "WRONG  service worker: start one",
-        ]
-        assert run("--url", "http://127.0.0.1:9", "doctor").stdout.splitlines()[-1].startswith("WRONG  service: no ans")
-
-    def test_a_schema_that_is_behind(self, run, tmp_path, monkeypatch):
-        monkeypatch.setattr("supercycle.cli.operate.ask_torch", lambda: Torch(version="2.10"))
-        url = f"sqlite:///{tmp_path / 'empty.db'}"
-        (tmp_path / "empty.db").touch()
-        assert "run: supercycle migrate" in run("doctor", database_url=url).stdout
-        assert run("migrate", database_url=url).exit_code == 0
-        assert "run: supercycle migrate" not in run("doctor", database_url=url).stdout
-
-    def test_a_folder_that_cannot_be_written(self):
-        finding = doctor.check_folder("storage", Path("/proc/none"))
-        assert not finding.ok
-        assert finding.advice == "make the folder writable"
-
-    @pytest.mark.parametrize(
-        ("folder", "kind", "ok"), [("/srv/data", "nfs4", False), ("/srv2", "ext4", True), ("/", "ext4", True)]
-    )
-    def test_sqlite_on_a_network_file_system(self, folder, kind, ok):
-        mounts = "disk / ext4 rw 0 0\nserver:/x /srv nfs4 rw 0 0\n"
-        finding = doctor.check_file_system(Path(folder), mounts=mounts)
-        assert (finding.detail, finding.ok) == (kind, ok)
-
-    def test_a_broker_that_listens(self, taken_port, tmp_path):
-        finding = doctor.check_broker(f"amqp://u:p@127.0.0.1:{taken_port}//", embedded=False, data_dir=tmp_path)
-        assert (finding.ok, finding.detail) == (True, "amqp://127.0.0.1 answers")
 
 
 class TestParted:

@@ -44,6 +44,14 @@ class TestOnATerminal:
         assert lines[1].startswith(JOB_ID)
         assert max(map(len, lines)) <= 80
 
+    def test_nothing_is_cut_off_beside_an_id(self, screen):
+        created = "2026-01-01T00:00:00Z"
+        row = [JOB_ID, "range_test", "-", "cancelled", "range_test", "100 %", created]  # 89 columns wide, and gaps
+        print_table(("id", "kind", "name", "state", "phase", "done", "created"), [row])
+        head, *lines = screen.getvalue().splitlines()
+        start = head.index("created")
+        assert "".join(line[start:].strip() for line in lines) == created
+
     def test_a_long_value_goes_on_below_itself(self, screen):
         print_facts([("state", "failed"), ("reason", "because " * 15), ("model", None)])
         lines = [line.rstrip() for line in screen.getvalue().splitlines()]

@@ -28,6 +28,10 @@ class TestPlaces:
             ("train", "#/a~1b", "--set a/b"),
             ("range-test", "#/start_lr", "--start-lr"),
             ("train", "#", "the request"),
+            ("train", "#/max_runtime_seconds", "--max-runtime"),
+            ("clone", "#/max_runtime_seconds", "--max-runtime"),
+            ("clone", "#/epochs", "--set epochs"),  # only train has an option for it
+            ("clone", "#/optimizer/momentum", "--set optimizer.momentum"),
             ("jobs", "state", "--state"),  # a query parameter
             ("datasets", "#/name", "name"),  # an argument, not the option of train
         ],
@@ -65,6 +69,24 @@ class TestWords:
     )
     def test_hints_name_commands(self, capsys, pointer, code, hint):
         print_error(refusal(pointer, code=code), command="train")
+        assert capsys.readouterr().err.splitlines()[-1] == hint
+
+    @pytest.mark.parametrize(
+        ("command", "code", "hint"),
+        [
+            ("cancel", "job_ended", "There is nothing to cancel."),
+            ("pause", "job_ended", "There is nothing to pause."),
+            ("resume", "job_ended", "Make a new job like it with: supercycle clone JOB"),
+            ("resume", "job_not_paused", "See how it stands with: supercycle show JOB"),
+            (
+                "retry",
+                "cannot_retry",
+                "If it is paused: supercycle resume JOB; for a new job like it: supercycle clone JOB",
+            ),
+        ],
+    )
+    def test_hints_fit_what_was_asked_of_a_job(self, capsys, command, code, hint):
+        print_error(refusal(code=code), command=command)
         assert capsys.readouterr().err.splitlines()[-1] == hint
 
     def test_a_request_id_where_the_service_is_to_blame(self, capsys):

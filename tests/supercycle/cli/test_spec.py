@@ -1,9 +1,11 @@
+import inspect
 import json
+from datetime import timedelta
 
 import pytest
 import typer
 
-from supercycle.cli.spec import OPTIONS, build_spec, check_essentials
+from supercycle.cli.spec import OPTIONS, RUNNING, build_changes, build_spec, check_essentials
 
 
 def spec_of(*settings, base=None, kind="training", **options):
@@ -49,13 +51,17 @@ class TestOptions:
         assert spec_of(**options) == {"kind": "training", **expected}
 
     def test_every_option_of_the_commands_has_a_place(self):
-        import inspect
-
         from supercycle.cli.submit import range_test, train
 
         not_of_the_spec = {"context", "spec", "settings", "detach", "as_json"}
         given = inspect.signature(train).parameters.keys() | inspect.signature(range_test).parameters.keys()
         assert given - not_of_the_spec == OPTIONS.keys()
+
+    def test_so_has_every_option_of_clone(self):
+        from supercycle.cli.again import clone
+
+        not_of_the_spec = {"context", "job_id", "settings", "detach", "as_json"}
+        assert inspect.signature(clone).parameters.keys() - not_of_the_spec == RUNNING.keys()
 
     def test_the_service_understands_what_they_make(self):
         from app.jobs.schemas import TrainingSubmission
@@ -71,9 +77,37 @@ class TestOptions:
             "validation": "0.2",
             "tags": ["a"],
             "name": "mine",
+            "priority": 5,
+            "device": "cuda",
+            "devices": 2,
+            "max_runtime": timedelta(hours=12),
+            "on_time_limit": "fail",
+            "max_attempts": 1,
         }
         read = TrainingSubmission.model_validate(spec_of("schedule.up=0.3", **options))
         assert (read.optimizer.momentum, read.schedule.shape, read.schedule.up) == (0.8, "triangle", 0.3)
+        assert (read.priority, read.device, read.devices, read.max_attempts) == (5, "cuda", 2, 1)
+        assert (read.max_runtime_seconds, read.on_time_limit) == (43_200, "fail")  # 12 · 3600
+
+
+class TestChanges:
+    @pytest.mark.parametrize(
+        ("settings", "options", "expected"),
+        [
+            ([], {}, {}),
+            (["epochs=20", "early_stopping=null"], {}, {"epochs": 20, "early_stopping": None}),
+            (["schedule.up=0.3"], {}, {"schedule": {"up": 0.3}}),  # whichever policy the job has
+            (["optimizer.weight_decay=0.1"], {}, {"optimizer": {"weight_decay": 0.1}}),
+            (
+                ["optimizer.weight_decay=0.1", "optimizer=adamw"],
+                {},
+                {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
+            ),
+            ([], {"max_runtime": timedelta(seconds=1.5)}, {"max_runtime_seconds": 1.5}),
+        ],
+    )
+    def test_are_only_what_was_given(self, settings, options, expected):
+        assert build_changes(options=options, settings=settings) == expected
 
 
 class TestEssentials:
@@ -183,7 +217,7 @@ class TestOptionsBesideSettings:
 
     @pytest.mark.parametrize("setting", ["schedule=cosine", "schedule=null", "schedule=[0.1]"])
     def test_a_schedule_has_no_name(self, setting):
-        with pytest.raises(typer.BadParameter, match="is an object; give --policy") as caught:
+        with pytest.raises(typer.BadParameter, match="is an object; set one of its fields") as caught:
             spec_of(setting)
         assert caught.value.param_hint == "--set schedule"
 
