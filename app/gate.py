@@ -2,6 +2,7 @@
 
 import re
 
+import structlog
 import uuid_utils
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,7 +47,8 @@ class Gate:
         if refusal is not None:
             await _answer(refusal, request_id)(scope, receive, send_with_headers)
             return
-        await self.app(scope, receive, _Sender(scope, receive, send_with_headers, request_id))
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self.app(scope, receive, _Sender(scope, receive, send_with_headers, request_id))
 
     def _refusal(self, scope: Scope, headers: Headers) -> ServiceError | None:
         host = headers.get("host", "")

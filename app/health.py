@@ -1,24 +1,18 @@
-"""Is the service alive, is it ready, and how is it doing: /healthz, /readyz, /metrics."""
+"""Is the service alive, and is it ready: /healthz and /readyz."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib.metadata import version
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from kombu.exceptions import OperationalError as BrokerError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 from pydantic import BaseModel
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.artifacts.store import StoreUnavailable
 from app.db.schema import current_revision, newest_revision
 from app.db.tables import WorkerTable
 from app.db.types import database_now, now_seconds
-from app.jobs.repository import JobRepository
-from app.security import authenticate
 from app.state import Parts, State
 
 router = APIRouter(tags=["health"])
@@ -35,6 +29,7 @@ class Readiness(BaseModel):
     """Whether the service can do its work, part by part."""
 
     ready: bool
+    version: str
     parts: dict[str, Check]
 
 
@@ -47,19 +42,32 @@ async def live() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def ready(parts: Parts, response: Response) -> Readiness:
     """200 when every part works, else 503; each part is named."""
-    checks = {name: _checked(check, parts) for name, check in _CHECKS.items()}
-    whole = Readiness(ready=all(check.ok for check in checks.values()), parts=checks)
+    checks = _checks(parts)
+    is_ready = all(check.ok for check in checks.values())
+    whole = Readiness(ready=is_ready, version=version("supercycle"), parts=checks)
     response.status_code = 200 if whole.ready else 503
     return whole
 
 
-def _checked(check: Callable[[State], str], parts: State) -> Check:
+def _checks(parts: State) -> dict[str, Check]:
+    """Each part; what cannot be asked while another is down says so, instead of failing in its own way."""
+    checks: dict[str, Check] = {}
+    for name, check in _CHECKS.items():
+        need = _NEEDS.get(name)
+        is_known = need is None or checks[need].ok
+        checks[name] = _checked(name, check, parts) if is_known else Check(ok=False, detail=f"not known: see {need}")
+    return checks
+
+
+def _checked(name: str, check: Callable[[State], str], parts: State) -> Check:
     try:
         return Check(ok=True, detail=check(parts))
-    except NotReady as reason:
+    except (NotReady, StoreUnavailable) as reason:
         return Check(ok=False, detail=str(reason))
-    except (DBAPIError, PoolTimeout, BrokerError, OSError, StoreUnavailable) as error:
-        return Check(ok=False, detail=f"does not answer: {type(error).__name__}")
+    except (SQLAlchemyError, BrokerError, OSError) as error:
+        # The reason without the address: anybody may ask this.
+        what = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        return Check(ok=False, detail=f"does not answer ({what}): {_ADVICE[name]}")
 
 
 class NotReady(Exception):
@@ -74,6 +82,8 @@ def _database(parts: State) -> str:
 
 def _schema(parts: State) -> str:
     current, newest = current_revision(parts.database), newest_revision()
+    if current is not None and current > newest:
+        raise NotReady(f"schema_ahead: at {current}, this version knows {newest}; install the version that migrated it")
     if current != newest:
         raise NotReady(f"schema_behind: at {current}, needs {newest}; run `supercycle migrate`")
     return f"at {newest}"
@@ -106,37 +116,11 @@ _CHECKS: dict[str, Callable[[State], str]] = {
     "storage": _storage,
     "worker": _worker,
 }
-
-
-@router.get("/metrics", dependencies=[Depends(authenticate)], response_class=Response)
-def metrics(parts: Parts) -> Response:
-    """Figures for Prometheus, read from the rows, so every API process tells the same."""
-    registry = CollectorRegistry()
-    registry.register(_Figures(parts))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class _Figures(Collector):
-    def __init__(self, parts: State) -> None:
-        self._parts = parts
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing: a registry that is told nothing here reads all the figures just to learn their names."""
-        return []
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Read the figures anew."""
-        with self._parts.database.reading() as session:
-            jobs = JobRepository(session)
-            counts, oldest = jobs.count_by_kind_and_state(), jobs.oldest_queued()
-            ages = list(session.execute(select(WorkerTable.name, database_now() - WorkerTable.heard_at)))
-        by_state = GaugeMetricFamily("supercycle_jobs", "Jobs by kind and state.", labels=["kind", "state"])
-        for kind, state, count in counts:
-            by_state.add_metric([kind, state], count)
-        yield by_state
-        waited = max(0.0, time.time() - oldest.timestamp()) if oldest else 0.0
-        yield GaugeMetricFamily("supercycle_queue_age_seconds", "How long the oldest queued job waits.", value=waited)
-        heard = GaugeMetricFamily("supercycle_worker_heard_seconds", "Since a worker was heard.", labels=["worker"])
-        for name, age in ages:
-            heard.add_metric([name], float(age))
-        yield heard
+_NEEDS = {"schema": "database", "worker": "schema"}
+_ADVICE = {
+    "database": "see whether it runs, and whether SUPERCYCLE_DATABASE_URL leads to it",
+    "schema": "see whether the database runs",
+    "broker": "see whether it runs, and whether SUPERCYCLE_BROKER_URL leads to it; submitted jobs wait meanwhile",
+    "storage": "see whether the folder is there and can be written, and SUPERCYCLE_STORAGE_URL or SUPERCYCLE_DATA_DIR",
+    "worker": "see whether the database runs",
+}

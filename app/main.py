@@ -25,6 +25,7 @@ from app.jobs.endpoints import router as jobs
 from app.jobs.follow import router as follow
 from app.jobs.stream import Watcher
 from app.logs import configure_logs
+from app.metrics import router as metrics
 from app.models.endpoints import router as models
 from app.network import is_loopback_address
 from app.parent import follow_stdin
@@ -71,6 +72,7 @@ def create_app(settings: Settings, *, queue: Queue | None = None) -> FastAPI:
     )
     problems.install(app)
     app.include_router(health)
+    app.include_router(metrics)
     # The scheme is only for the document: `authenticate` also says whether a key is needed at all.
     scheme = HTTPBearer(auto_error=False, description="The key, where the server was given one.")
     checks = (Depends(scheme), Depends(authenticate), Depends(refuse_unknown_parameters))
@@ -107,6 +109,7 @@ def main() -> None:
         create_app(settings),
         host=arguments.host,
         port=arguments.port,
+        log_config=None,  # its lines are ours, too
         log_level="warning",
         timeout_graceful_shutdown=2,
     )

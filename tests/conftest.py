@@ -1,12 +1,19 @@
 """What all tests share: a database that is SQLite and PostgreSQL in turn, an app in process, a queue that remembers."""
 
+import errno
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import redis
@@ -37,7 +44,7 @@ class RecordingQueue:
 
     def ping(self) -> None:
         if self.down:
-            raise ConnectionRefusedError("the broker is down")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,7 +56,7 @@ def _hear_ctrl_c() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> None:
     """No setting of the developer's own reaches a test."""
-    for name in [name for name in os.environ if name.startswith("SUPERCYCLE_")]:
+    for name in [name for name in os.environ if name.startswith(("SUPERCYCLE_", "AWS_"))]:
         if not name.startswith("SUPERCYCLE_TEST_"):
             del os.environ[name]
 
@@ -83,6 +90,69 @@ def redis_url() -> Iterator[str]:
     yield REDIS
     client.flushdb()
     client.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """An S3 of the tests' own on loopback."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process must know to use it."""
+        key = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+        return key | {"AWS_ENDPOINT_URL": self.address}
+
+    def make_bucket(self) -> str:
+        """The name of a new one."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        httpx.put(f"{self.address}/{name}").raise_for_status()
+        return name
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """In a process of its own, so that it can be stopped, frozen and killed like a real one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with (tmp_path_factory.mktemp("s3") / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    server = S3Server(f"http://127.0.0.1:{port}", process)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            httpx.get(f"{server.address}/moto-api/")
+            break
+        except httpx.TransportError:
+            time.sleep(0.05)
+    yield server
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place in a new bucket, and the environment that leads there."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3_server.make_bucket()}/a place"
+
+
+@pytest.fixture(params=["local", "s3"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder and S3 in turn."""
+    return request.getfixturevalue("s3_url") if request.param == "s3" else (tmp_path / "a store").as_uri()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import yaml
 from app.config import Settings
 
 ROOT = Path(__file__).parents[1]
-PARTS = ["migrate", "api", "keeper", "worker"]
+PARTS = ["migrate", "api", "keeper", "worker", "worker-1", "worker-both"]
 
 
 class ComposeLoader(yaml.SafeLoader):
@@ -46,10 +46,12 @@ class TestCompose:
     @pytest.mark.parametrize("part", PARTS)
     def test_settings_exist(self, services, part):
         known = {f"SUPERCYCLE_{name.upper()}" for name in Settings.model_fields}
-        assert set(services[part]["environment"]) <= known
+        given = {name for name in services[part]["environment"] if not name.startswith("AWS_")}
+        assert given <= known
 
     def test_settings_are_valid(self, services, monkeypatch):
-        for name, value in services["worker"]["environment"].items():
+        given = {name: value for name, value in services["worker"]["environment"].items() if value is not None}
+        for name, value in given.items():
             monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value))
         settings = Settings()
         assert settings.database == "postgresql+psycopg://supercycle:supercycle@postgres:5432/supercycle"
@@ -96,12 +98,20 @@ class TestCompose:
         used = {mount.partition(":")[0] for part in services.values() for mount in part["volumes"]}
         assert set(load("docker-compose.yml")["volumes"]) == used
 
-    def test_the_worker_reserves_a_gpu(self, services):
-        (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
-        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    @pytest.mark.parametrize(("worker", "gpus"), [("worker", ["0"]), ("worker-1", ["1"]), ("worker-both", ["0", "1"])])
+    def test_a_worker_uses_the_gpus_it_reserves(self, services, worker, gpus):
+        (device,) = services[worker]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "device_ids": gpus, "capabilities": ["gpu"]}
+        # Within the container those it has are counted from 0.
+        names = ",".join(f"cuda:{number}" for number in range(len(gpus)))
+        assert services[worker]["command"] == f"worker --devices {names}"
 
-    def test_the_worker_uses_the_gpu_it_reserves(self, services):
-        assert services["worker"]["command"] == "worker --devices cuda:0"
+    def test_one_gpu_is_enough_to_begin_with(self, services):
+        assert [name for name in services if "profiles" in services[name]] == ["worker-1", "worker-both"]
+
+    def test_where_files_lie_is_the_starter_s_to_say(self, services):
+        passed_on = {name for name, value in services["worker"]["environment"].items() if value is None}
+        assert passed_on >= {"SUPERCYCLE_STORAGE_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 class TestCpuOverride:

@@ -1,4 +1,4 @@
-"""How far a job has come, from the engine's events: step, epoch, share, time left."""
+"""How far a job has come, from the engine's events: step, epoch, share, time left, speed and memory."""
 
 import time
 from typing import Any
@@ -13,10 +13,12 @@ class ProgressMeter:
         self.phase: str | None = None
         self._steps: int | None = None
         self._first: int | None = None  #: the step at which this phase began
+        self._memory_bytes: int | None = None
         self._begin(None, steps=None, epochs=None)
 
-    def update(self, event: Event) -> None:
-        """Take note of an event."""
+    def update(self, event: Event, *, memory_bytes: int | None = None) -> None:
+        """Take note of an event, and of the most memory the training had held by then."""
+        self._memory_bytes = memory_bytes or self._memory_bytes
         match event:
             case PhaseStarted():
                 self._begin(event.phase, steps=event.steps, epochs=event.epochs)
@@ -34,7 +36,10 @@ class ProgressMeter:
         """The job's `progress`."""
         fraction = min(1.0, self._step / self._steps) if self._steps else 0.0
         known = {"step": self._step, "steps": self._steps, "epoch": self._epoch, "epochs": self._epochs}
-        return known | {"fraction": round(fraction, 4), "eta_seconds": self._eta_seconds()}
+        rate = self._steps_per_second()
+        left = round(max(0, self._steps - self._step) / rate, 1) if self._steps and rate else None
+        figures = {"steps_per_second": _three_digits(rate), "memory_bytes": self._memory_bytes}
+        return known | {"fraction": round(fraction, 4), "eta_seconds": left} | figures
 
     def _begin(self, phase: str | None, *, steps: int | None, epochs: int | None) -> None:
         self.phase = phase
@@ -44,15 +49,21 @@ class ProgressMeter:
         self._step = 0
         self._epoch = 0
         self._first = None
-        self._began = time.monotonic()
+        self._began = self._reached = time.monotonic()
 
     def _reach(self, step: int, *, since: int) -> None:
         if self._first is None:
             self._first = since  # a resumed training does not begin at 0
         self._step = step
+        self._reached = time.monotonic()
 
-    def _eta_seconds(self) -> float | None:
-        if not self._steps or self._first is None or self._step <= self._first:
+    def _steps_per_second(self) -> float | None:
+        """On average over the phase, the evaluations between its steps included."""
+        seconds = self._reached - self._began
+        if self._first is None or self._step <= self._first or seconds <= 0:
             return None
-        per_step = (time.monotonic() - self._began) / (self._step - self._first)
-        return round(per_step * max(0, self._steps - self._step), 1)
+        return (self._step - self._first) / seconds
+
+
+def _three_digits(rate: float | None) -> float | None:
+    return None if rate is None else float(f"{rate:.3g}")

@@ -1,6 +1,5 @@
 """What tests of the service share beyond a client."""
 
-import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -18,14 +17,6 @@ from app.main import create_app
 def parts(client):
     """The database, queue and store of the app under test."""
     return client.app.state.parts
-
-
-@pytest.fixture
-def free_port():
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """Settings: what wins over what, and how the values read."""
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from app.config import Settings, prepare_environment_for_trainings
+from app.config import Settings, prepare_environment_for_trainings, store_client_options
 
 
 class TestPrecedence:
@@ -81,10 +82,30 @@ class TestTrainings:
         monkeypatch.setattr(os, "environ", environment)
         prepare_environment_for_trainings()
         added = {"OMP_WAIT_POLICY": "PASSIVE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        if sys.platform == "linux":
+            added |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
         assert environment == {"SUPERCYCLER": "somebody else's"} | added
 
-    def test_what_the_operator_says_of_threads_and_workspaces_stays(self, monkeypatch):
+    def test_what_the_operator_says_stays(self, monkeypatch):
         environment = {"OMP_WAIT_POLICY": "ACTIVE", "CUBLAS_WORKSPACE_CONFIG": ":16:8"}
+        environment |= {"GLOO_SOCKET_IFNAME": "eth0", "NCCL_SOCKET_IFNAME": "eth0"}
         monkeypatch.setattr(os, "environ", dict(environment))
         prepare_environment_for_trainings()
         assert os.environ == environment
+
+
+class TestStoreClient:
+    @pytest.mark.parametrize(
+        ("environment", "options"),
+        [
+            ({"AWS_REGION": "eu-west-1"}, {}),
+            ({"AWS_ENDPOINT_URL": "https://minio"}, {}),
+            ({"AWS_ENDPOINT_URL": "http://minio:9000"}, {"allow_http": "true"}),
+            ({"AWS_ENDPOINT_URL_S3": "http://minio:9000"}, {"allow_http": "true"}),
+            ({"AWS_ENDPOINT_URL": "http://minio", "AWS_ALLOW_HTTP": "false"}, {"allow_http": "false"}),
+            ({"AWS_PROXY_URL": "http://proxy:3128"}, {"proxy_url": "http://proxy:3128"}),
+        ],
+    )
+    def test_reads_what_is_set(self, monkeypatch, environment, options):
+        monkeypatch.setattr(os, "environ", environment)
+        assert store_client_options() == options

@@ -38,6 +38,8 @@ class TestMeter:
             "epochs": None,
             "fraction": 0.0,
             "eta_seconds": None,
+            "steps_per_second": None,
+            "memory_bytes": None,
         }
 
     def test_a_sweep_that_goes_on(self):
@@ -55,7 +57,9 @@ class TestMeter:
         meter.update(steps(0, 100))
         meter.update(epoch(1))
         clock.now += 20
-        meter.update(steps(100, 100))
+        meter.update(steps(100, 100), memory_bytes=5 << 20)
+        meter.update(Resized("training", 1000))  # says nothing of memory
+        clock.now += 1  # the step that is under way changes nothing
         assert meter.as_dict() == {
             "step": 200,
             "steps": 1000,
@@ -63,6 +67,8 @@ class TestMeter:
             "epochs": 10,
             "fraction": 0.2,
             "eta_seconds": 160.0,  # 40 s for 200 steps, 800 to go
+            "steps_per_second": 5.0,
+            "memory_bytes": 5 << 20,
         }
 
     def test_a_resumed_one_counts_its_own_steps_only(self, clock):
