@@ -1,50 +1,64 @@
-"""What the service costs and how fast it starts work: `python benchmarks/service.py`.
+"""What the service costs and how fast it answers: `python benchmarks/service.py`.
 
-Import time and resident memory of the API process, and the seconds from sending POST /v1/jobs to the first optimizer
-steps of a training, with everything warm: `supercycle serve` on SQLite and the embedded broker, digits cached.
-The last is an upper bound: the engine reports its first steps together, five of them.
+On real processes, as `supercycle serve` starts them: on SQLite and the embedded broker, and on PostgreSQL and Redis,
+each a database of its own, where such servers are there. Trainings of the digits on the CPU.
+
+- import: of the API, by a fresh process each.
+- start: from sending POST /v1/jobs to the first optimizer steps, warm; and the API's memory.
+- cancel: from POST …/cancel to the end of the job.
+- stop: from SIGTERM of a worker that trains to its exit.
+- history: what the rows of the history cost a training, against a worker that commits them with its end.
+- growth: bytes in the database for a thousand steps.
+- queue: thousands of jobs: a claim, two workers draining it, the hints in the broker.
+
+Targets are printed beside the figures; a figure that misses its own does not fail the command.
 """
 
 import argparse
 import os
-import re
-import statistics
+import platform
+import random
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 
-import httpx
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-BODY = {
-    "kind": "training",
-    "dataset": "digits",
-    "architecture": "mlp",
-    "epochs": 1,
-    "schedule": {"policy": "one_cycle", "max_lr": 0.05},
-}
+from benchmarks.service_figures.deep_queue import measure_queue
+from benchmarks.service_figures.growth import measure_growth
+from benchmarks.service_figures.history import measure_history
+from benchmarks.service_figures.serving import Service, serving
+from benchmarks.service_figures.setups import NotThere, Setup, embedded, servers
+from benchmarks.service_figures.showing import show
+from benchmarks.service_figures.stopping import measure_stop
+from benchmarks.service_figures.waits import measure_cancel, measure_first_steps
+
+IMPORT = "import"
+FIGURES = ["start", "cancel", "stop", "history", "growth", "queue"]
+SETUPS = ["embedded", "servers"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
-    rounds = parser.parse_args().rounds
-    imports = [import_seconds() for _ in range(rounds)]
-    report("import app.main, a fresh process each", imports, unit="s", target="under 1.5")
-    with tempfile.TemporaryDirectory() as folder, running_service(Path(folder)) as (process, url):
-        first_step_seconds(url)  # decodes the data set
-        waits = [first_step_seconds(url) for _ in range(rounds)]
-        report("submit to first steps, warm", waits, unit="s", target="under 1")
-        print(f"resident memory of the API process after that: {api_megabytes(process.pid):.0f} MB (target: under 150)")
-
-
-def report(what: str, values: list[float], *, unit: str, target: str) -> None:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    print(f"{what}: median {middle:.3f} {unit} ({low:.3f}-{high:.3f}, n={len(values)}; target: {target})")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and so what was started is stopped as well
+    asked = arguments()
+    names = ("torch", "celery", "sqlalchemy", "fastapi")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"seed {asked.seed}, rounds {asked.rounds}")
+    if IMPORT in asked.only:
+        imports = [import_seconds() for _ in range(min(10, asked.rounds))]
+        show("import app.main, a fresh process each", imports, unit="s", target="under 1.5 s")
+    for name in asked.on if set(FIGURES) & set(asked.only) else ():
+        try:
+            with setup_of(name, asked) as setup:
+                measure(setup, asked)
+        except NotThere as reason:
+            print(f"\nSKIPPED {name}: {reason}")
 
 
 def import_seconds() -> float:
@@ -53,35 +67,46 @@ def import_seconds() -> float:
     return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
 
-@contextmanager
-def running_service(data_dir: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    command = [sys.executable, "-m", "supercycle", "serve", "--port", "0", "--data-dir", str(data_dir)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            ready = next(found for line in process.stdout if (found := re.search(r"ready at (\S+)", line)))
-            yield process, ready[1]
-        finally:
-            process.terminate()
+def setup_of(name: str, asked: argparse.Namespace) -> AbstractContextManager[Setup]:
+    return embedded() if name == "embedded" else servers(asked.postgresql, asked.redis)
 
 
-def first_step_seconds(url: str) -> float:
-    sent = time.time()
-    with httpx.Client(base_url=url, timeout=60) as http:
-        id = http.post("/v1/jobs", json=BODY).raise_for_status().json()["id"]
-        job = http.get(f"/v1/jobs/{id}", headers={"Prefer": "wait=60"}).json()
-        assert job["state"] == "succeeded", job
-        events = http.get(f"/v1/jobs/{id}/events").json()["items"]
-    first = next(event for event in events if event["type"] == "steps")
-    return datetime.fromisoformat(first["time"]).timestamp() - sent
+def measure(setup: Setup, asked: argparse.Namespace) -> None:
+    """All that was asked for, in one service."""
+    print(f"\n{setup.name}: {setup.versions}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="supercycle-") as folder, serving(setup, Path(folder)) as service:
+        for figure in figures(service, asked):
+            figure()
 
 
-def api_megabytes(service: int) -> float:
-    table = subprocess.run(["ps", "-eo", "ppid=,rss=,args="], check=True, capture_output=True, text=True).stdout
-    rows = [line.split(None, 2) for line in table.splitlines()]
-    return next(int(rss) / 1024 for parent, rss, args in rows if int(parent) == service and "app.main" in args)
+def figures(service: Service, asked: argparse.Namespace) -> Iterator[Callable[[], None]]:
+    """Those that were asked for, in an order in which none disturbs the next."""
+    dice = random.Random(asked.seed)  # noqa: S311 - for pauses and seeds
+    few = min(asked.rounds, max(5, asked.rounds // 4))
+    all_of_them: dict[str, Callable[[], None]] = {
+        "start": lambda: measure_first_steps(service, rounds=asked.rounds, dice=dice),
+        "cancel": lambda: measure_cancel(service, rounds=asked.rounds, dice=dice),
+        "stop": lambda: measure_stop(service, rounds=few, dice=dice),
+        "history": lambda: measure_history(service, rounds=few, dice=dice),
+        "growth": lambda: measure_growth(service),
+        "queue": lambda: measure_queue(service, waiting=asked.waiting, drained=asked.jobs),
+    }
+    return (figure for name, figure in all_of_them.items() if name in asked.only)
+
+
+def arguments() -> argparse.Namespace:
+    choices = [IMPORT, *FIGURES]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=choices, default=choices)
+    parser.add_argument("--on", nargs="+", choices=SETUPS, default=SETUPS)
+    parser.add_argument("--rounds", type=int, default=20, help="a quarter, but five, of what takes long")
+    parser.add_argument("--waiting", type=int, default=5_000, help="jobs in the deep queue")
+    parser.add_argument("--jobs", type=int, default=40, help="how many of them are trained; the rest is cancelled")
+    parser.add_argument("--seed", type=int, default=0, help="of the pauses between rounds and of the trainings")
+    parser.add_argument("--postgresql", default="postgresql+psycopg://postgres@127.0.0.1/", metavar="URL")
+    parser.add_argument("--redis", default="redis://127.0.0.1:6379/14", metavar="URL", help="an empty database")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores")
     main()

@@ -1,0 +1,1 @@
+"""Faults on purpose: clients that submit, a nemesis that breaks things, and a checker of what was promised."""

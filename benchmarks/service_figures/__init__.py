@@ -1,0 +1,1 @@
+"""What `benchmarks/service.py` measures, a module for each figure."""
