@@ -1,5 +1,7 @@
 """What a process logs: JSON lines for machines, escaped lines for a terminal, no keys in either."""
 
+import errno
+import io
 import json
 import os
 import pty
@@ -11,7 +13,7 @@ import pytest
 import structlog
 from fastapi.testclient import TestClient
 
-from app.logs import escape, hide_secrets
+from app.logs import Lines, escape, hide_secrets
 from app.main import create_app
 
 PROGRAM = """
@@ -114,6 +116,31 @@ class TestSecrets:
 
 def test_letters_of_all_languages_stay():
     assert escape(None, "info", {"event": "Übergröße 模型"}) == {"event": "Übergröße 模型"}
+
+
+class TestFullDisk:
+    class Disk(io.StringIO):
+        """A file on a disk that may be full."""
+
+        is_full = True
+
+        def write(self, text):
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    def test_a_line_without_room_is_lost_and_counted(self):
+        disk = self.Disk()
+        lines = Lines(disk)
+        with structlog.testing.capture_logs() as said:
+            for text in ("one", "two"):
+                lines.write(text)
+            disk.is_full = False
+            lines.write("three")
+            lines.flush()
+            lines.flush()
+        assert disk.getvalue() == "three"
+        assert said == [{"event": "lines of this log were lost", "count": 2, "log_level": "warning"}]
 
 
 class TestRequests:

@@ -12,6 +12,8 @@ from contextlib import suppress
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.verify
+
 SPEC = {
     "kind": "training", "dataset": "digits", "architecture": {"name": "mlp", "width": 64}, "epochs": 1,
     "precision": "fp32", "compile": "off", "schedule": {"policy": "one_cycle", "max_lr": 0.05},

@@ -19,6 +19,8 @@ from app.domain.specs import parse_spec
 from app.ids import new_id
 from app.jobs.repository import JobRepository
 
+pytestmark = pytest.mark.verify
+
 ROOT = Path(__file__).parents[2]
 SPEC = {
     "kind": "training", "dataset": "digits", "architecture": "mlp", "epochs": 2, "compile": "off", "precision": "fp32",

@@ -1,6 +1,7 @@
 """What the worker does when something of its own fails: the job goes back, with the reason, and the next is claimed."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 from obstore.exceptions import GenericError
@@ -8,7 +9,9 @@ from obstore.exceptions import GenericError
 from app.artifacts.store import ArtifactStore, StoreUnavailable
 from app.db.tables import JobTable
 from worker import attempt
+from worker.assignments import CannotStart
 from worker.attempt import describe_failure
+from worker.messages import Failed
 from worker.runner import Runner, Worker
 
 
@@ -56,6 +59,22 @@ class TestBrokenAttempt:
         id = queued(max_attempts=1)
         runner.drain()
         assert not (settings.folder("attempts") / id / "1").exists()
+
+
+class TestFullDisk:
+    def test_nothing_is_claimed_below_the_floor(self, runner, queued, read, settings):
+        id = queued()
+        full = replace(runner, settings=settings.model_copy(update={"disk_floor_bytes": 1 << 60}))
+        full.drain()
+        assert (read(id)[0].state, read(id)[0].attempts) == ("queued", 0)
+
+    def test_a_training_that_found_no_room_is_tried_again(self, runner, queued, read, monkeypatch):
+        fail_with(monkeypatch, CannotStart(Failed("storage_full", "Full", "No space is left.", "Free some.")))
+        id = queued()
+        runner.drain()
+        job, events = read(id)
+        assert (job.state, job.crashes) == ("queued", 1)
+        assert events[-1].data["message"] == "No space is left."
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,9 @@ class TestPause:
         over_once(id, is_sweeping)
         drain()
         job, events = read(id)
-        assert (job.state, job.phase, job.checkpoint) == ("paused", None, None)
+        assert (job.state, job.phase) == ("paused", None)
+        # The sweep may have ended before the word arrived: then the training stopped before its first step.
+        assert job.checkpoint is None or job.checkpoint["step"] == 0
         assert not any(is_training(event) for event in events)
         resume(id)
         drain()
