@@ -1,6 +1,7 @@
-"""Makes what was written survive a power cut."""
+"""Disks: waiting until something is on one, and knowing when one is full."""
 
 import os
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 
@@ -11,3 +12,8 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether something could not be written for want of room, on the disk or in a quota."""
+    return error.errno in (ENOSPC, EDQUOT)

@@ -1,6 +1,5 @@
 """One attempt at a job, from the claim to its end: supervise the training process, report, store, finish."""
 
-import errno
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from app.artifacts.store import StoreUnavailable
 from app.config import Settings
 from app.db.session import DATABASE_DOWN
 from app.db.tables import JobTable, ModelFileTable, ModelTable
+from app.disk import is_full
 from app.domain.lifecycle import JobState
 from app.ids import new_id
 from app.jobs.claims import Claims, Lease, LeaseLost
@@ -137,7 +137,7 @@ class Attempt:
         match ending:
             case Finished():
                 self._succeed(ending)
-            case Failed(code="storage_full"):  # room may come back; until then no worker claims it
+            case Failed(retryable=True):
                 self._lose(asdict(ending))
             case Failed():
                 self._finish(JobState.FAILED, self._error(asdict(ending), retryable=False))
@@ -231,7 +231,7 @@ def attempt_folder(settings: Settings, job: JobTable) -> Path:
 
 def describe_failure(error: Exception) -> dict[str, str]:
     """The error for a failure of the worker, not of the training."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_full(error):
         detail, hint = "No space is left in the worker's data folder.", "Free disk space on the worker."
         return {"code": "storage_full", "title": "The worker's disk is full", "detail": detail, "hint": hint}
     if isinstance(error, StoreUnavailable):

@@ -3,7 +3,6 @@
 Importing this module only imports: it is what the forkserver loads before any training is forked from it.
 """
 
-import errno
 import os
 import threading
 from multiprocessing.connection import Connection
@@ -11,6 +10,7 @@ from multiprocessing.connection import Connection
 import structlog
 import torch
 
+from app.disk import is_full
 from app.logs import configure_logs
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, Stopped
 from worker.engine.events import Event, Logged, Stop
@@ -96,10 +96,11 @@ def _failed(error: EngineError) -> Failed:
 
 
 def _storage(error: OSError, line: Line) -> Failed:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_full(error):
         return _unforeseen(error, line)
     hint = "Free disk space on the worker; retry the job if it has failed."
-    return Failed("storage_full", "The worker's disk is full", "No space is left in its data folder.", hint)
+    title, detail = "The worker's disk is full", "No space is left in its data folder."
+    return Failed("storage_full", title, detail, hint, retryable=True)  # until there is room no worker claims it
 
 
 def _unforeseen(error: Exception, line: Line) -> Failed:

@@ -108,12 +108,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The work cannot be done, and trying again would not help."""
+    """The work cannot be done, and unless `retryable` trying again would not help."""
 
     code: str
     title: str
     detail: str
     hint: str
+    retryable: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +15,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from app.disk import is_full
 from app.errors import StorageFull, TooLarge, Unprocessable
 
 _FIELDS = 10
@@ -121,7 +121,7 @@ async def _receive(request: Request, target: Path, max_bytes: int) -> dict[str, 
         detail = "The upload was cut off before its end."
         raise Unprocessable("upload_cut_off", detail, "Send it again; nothing of it was kept.") from error
     except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT):
+        if not is_full(error):
             raise
         detail = "The server has no room for this upload; nothing of it was kept."
         raise StorageFull("storage_full", detail, "Delete data sets or models that are not needed.") from error

@@ -26,7 +26,9 @@ def merged(whole: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def _kept(present: Any, change: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ANN401
     """What of an object that was there stays beside a change of it."""
-    if not isinstance(present, dict):
-        return {}
-    is_another = any(marker in change and change[marker] != present.get(marker) for marker in _MARKERS)
-    return {} if is_another else present
+    return present if isinstance(present, dict) and not names_another(present, change) else {}
+
+
+def names_another(present: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+    """Whether a change of an object says that it is to be another one."""
+    return any(marker in change and change[marker] != present.get(marker) for marker in _MARKERS)

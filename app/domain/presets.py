@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from app.domain.merging import names_another
+
 PresetName = Literal["blog", "case_study"]
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -28,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 12,
     },
 }
-# The field that says which one an object is; of another one, the preset's other fields would make no sense.
+# What a bare string stands for; a data set is always replaced whole.
 _MARKERS = {"dataset": None, "architecture": "name", "optimizer": "name", "schedule": "policy"}
 
 
@@ -52,8 +54,7 @@ def _merged(field: str, ours: Any, theirs: Any) -> Any:  # noqa: ANN401
         theirs = {marker: theirs}
     if marker is None or not isinstance(ours, dict) or not isinstance(theirs, dict):
         return theirs
-    is_another = marker in theirs and theirs[marker] != ours[marker]
-    return theirs if is_another else ours | theirs
+    return theirs if names_another(ours, theirs) else ours | theirs
 
 
 def _gives(given: Mapping[str, Any], field: str) -> bool:

@@ -7,7 +7,7 @@ import typer
 
 from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect
 from supercycle.cli.output import complain, print_json, print_table, say
-from supercycle.cli.report import tidy, whole
+from supercycle.cli.report import FOLLOW, GO_ON, tell_state, tidy, whole
 from supercycle.errors import NotReady
 from supercycle.jobs import Job
 
@@ -56,29 +56,17 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
 
 def pause(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Put a job aside. One that is running saves a checkpoint first, and its worker takes the next job."""
-    job = connect(context).job(job_id).pause()
-    if as_json:
-        print_json(job.data)
-    else:
-        say(f"{job.id} {job.state}\nlet it go on with: supercycle resume {job.id}")
+    tell_state(connect(context).job(job_id).pause(), as_json=as_json, then=GO_ON)
 
 
 def resume(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Let a paused job go on from its checkpoint, with its whole time limit."""
-    job = connect(context).job(job_id).resume()
-    if as_json:
-        print_json(job.data)
-    else:
-        say(f"{job.id} {job.state}\nfollow it with: supercycle watch {job.id}")
+    tell_state(connect(context).job(job_id).resume(), as_json=as_json, then=FOLLOW)
 
 
 def cancel(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Stop a job for good. One that is running stops within a batch."""
-    job = connect(context).job(job_id).cancel()
-    if as_json:
-        print_json(job.data)
-    else:
-        say(f"{job.id} {job.state}")
+    tell_state(connect(context).job(job_id).cancel(), as_json=as_json)
 
 
 def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: AsJson = False) -> None:
@@ -97,8 +85,7 @@ def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: 
 
 
 def _how_to_go_on(job: Job) -> str:
-    command = "let it go on with: supercycle resume" if job.is_paused else "follow it with: supercycle watch"
-    return f"{command} {job.id}"
+    return f"{GO_ON if job.is_paused else FOLLOW} {job.id}"
 
 
 def print_saved(files: list[Path], *, as_json: bool) -> None:

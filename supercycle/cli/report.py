@@ -4,14 +4,35 @@ import re
 from datetime import timedelta
 
 from supercycle.cli.durations import duration_text
-from supercycle.cli.output import EMPTY, cell_text, complain, field_text, percent, print_aligned, print_facts, say
+from supercycle.cli.output import (
+    EMPTY,
+    cell_text,
+    complain,
+    field_text,
+    percent,
+    print_aligned,
+    print_facts,
+    print_json,
+    say,
+)
+from supercycle.jobs import Job
 from supercycle.transport import Json
 
 HEAD = ("id", "kind", "name", "tags", "state", "phase")
 HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
 DIGEST_LETTERS = 12
+# What to do next with a job, before its id.
+FOLLOW, GO_ON = "follow it with: supercycle watch", "let it go on with: supercycle resume"
 # What a job's error says about these speaks of HTTP; here is what to type.
 HINTS = {"time_limit": "Allow more with --max-runtime, or let it pause then with --on-time-limit pause."}
+
+
+def tell_state(job: Job, *, as_json: bool, then: str = "") -> None:
+    """What state a verb has brought a job to, and what may be done next."""
+    if as_json:
+        print_json(job.data)
+    else:
+        say(f"{job.id} {job.state}" + (f"\n{then} {job.id}" if then else ""))
 
 
 def outcome(job: Json) -> None:
@@ -22,10 +43,7 @@ def outcome(job: Json) -> None:
         [
             ("state", job["state"]),
             ("learning rate", result.get("max_lr") or max_lr.get("value")),
-            (
-                "reason",
-                result.get("reason") or (max_lr.get("reason") if max_lr.get("origin") == "range_test" else None),
-            ),
+            ("reason", result.get("reason") or max_lr.get("reason")),
             ("validation accuracy", _best_accuracy(best)),
             ("test accuracy", result.get("test_accuracy")),
             ("epochs", result.get("epochs_run")),
@@ -65,7 +83,7 @@ def _say_what_next(job: Json) -> None:
     changed = f"submit it again, changed, with: supercycle clone {id} --set FIELD=VALUE"
     text = {
         "succeeded": f"save the files with: supercycle download {id}",
-        "paused": f"let it go on with: supercycle resume {id}",
+        "paused": f"{GO_ON} {id}",
         "cancelled": f"start it over with: supercycle retry {id}",
         "failed": again if is_bad_luck else changed,
     }.get(job["state"])

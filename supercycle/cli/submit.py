@@ -21,8 +21,8 @@ from supercycle.cli.options import (
     Tags,
     connect,
 )
-from supercycle.cli.output import console, print_json, say
-from supercycle.cli.report import outcome
+from supercycle.cli.output import console, print_json
+from supercycle.cli.report import FOLLOW, outcome, tell_state
 from supercycle.cli.spec import build_spec, check_essentials
 from supercycle.jobs import Job
 
@@ -156,12 +156,10 @@ def _submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> N
 
 def accompany(job: Job, *, detach: bool, as_json: bool) -> None:
     """Follow a job that was submitted just now, or say how to."""
-    if not detach:
-        _follow(job, as_json=as_json)
-    elif as_json:
-        print_json(job.data)
+    if detach:
+        tell_state(job, as_json=as_json, then=FOLLOW)
     else:
-        say(f"{job.id} {job.state}\nfollow it with: supercycle watch {job.id}")
+        _follow(job, as_json=as_json)
 
 
 def _follow(job: Job, *, as_json: bool) -> None:

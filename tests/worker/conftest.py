@@ -12,6 +12,15 @@ from app.jobs.claims import Claimant, Claims, Lease
 from app.jobs.repository import JobRepository
 from worker.datasets.source import DatasetSource
 from worker.messages import Assignment, Places
+from worker.supervision import count_gpus, start_forkserver
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """The forkserver; one import of torch for all tests."""
+    context = start_forkserver()
+    assert count_gpus(context) >= 0
+    return context
 
 
 @pytest.fixture

@@ -10,18 +10,13 @@ from worker import group
 from worker.engine.events import PhaseStarted, StepsDone, Stop
 from worker.group import start_training
 from worker.messages import Failed, FileMade, Finished, Happened, StoppedEarly
-from worker.supervision import TrainingProcess, describe_exit, start_forkserver
+from worker.supervision import TrainingProcess, describe_exit
 
 SPEC = {
     "kind": "training", "dataset": "digits", "architecture": {"name": "mlp", "width": 16}, "batch_size": 128,
     "epochs": 10_000, "devices": 2, "precision": "fp32", "compile": "off",
     "schedule": {"policy": "one_cycle", "max_lr": 0.05},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def processes():
-    return start_forkserver()
 
 
 @pytest.fixture

@@ -69,7 +69,9 @@ class TestFullDisk:
         assert (read(id)[0].state, read(id)[0].attempts) == ("queued", 0)
 
     def test_a_training_that_found_no_room_is_tried_again(self, runner, queued, read, monkeypatch):
-        fail_with(monkeypatch, CannotStart(Failed("storage_full", "Full", "No space is left.", "Free some.")))
+        fail_with(
+            monkeypatch, CannotStart(Failed("storage_full", "Full", "No space is left.", "Free some.", retryable=True))
+        )
         id = queued()
         runner.drain()
         job, events = read(id)

@@ -13,15 +13,7 @@ from app.domain.specs import parse_spec
 from worker.datasets.source import DatasetSource
 from worker.engine.events import PhaseStarted, Stop
 from worker.messages import Assignment, Finished, Happened, Places, StoppedEarly
-from worker.supervision import TrainingProcess, count_gpus, describe_exit, kills_for_memory, start_forkserver
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """The forkserver; one import of torch for all tests."""
-    context = start_forkserver()
-    assert count_gpus(context) >= 0
-    return context
+from worker.supervision import TrainingProcess, describe_exit, kills_for_memory
 
 
 @pytest.fixture

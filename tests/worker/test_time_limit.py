@@ -14,7 +14,6 @@ from app.jobs import service
 from app.jobs.metrics import collect
 from worker import time_limit
 from worker.runner import Runner, Worker
-from worker.supervision import count_gpus, start_forkserver
 from worker.time_limit import TimeLimit
 
 HOUR = 3600.0
@@ -41,14 +40,6 @@ class TestLimit:
         assert limit.is_over()
         assert limit.fails
         assert (limit.error()["code"], "60 s" in limit.error()["detail"]) == ("time_limit", True)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """The forkserver; one import of torch for all tests."""
-    context = start_forkserver()
-    assert count_gpus(context) >= 0
-    return context
 
 
 @pytest.fixture

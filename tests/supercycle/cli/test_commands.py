@@ -57,7 +57,7 @@ def job_runs(service, canned, job_body, event_stream):
 
 class TestTrain:
     def test_follows_to_the_end_in_plain_lines(self, run, job_runs, service):
-        resolved = {"max_lr": {"value": 0.8, "origin": "range_test", "reason": "…"}}
+        resolved = {"max_lr": {"value": 0.8, "origin": "verification", "reason": "Short cycles say so."}}
         job_runs("succeeded", result=RESULT, resolved=resolved)
         found = run("train", *WORK, "--epochs", "2", "--tag", "a", "--tag", "b")
         assert found.exit_code == 0, found.output
@@ -70,6 +70,7 @@ class TestTrain:
         ]
         assert "validation accuracy  98.1 % (epoch 2)" in lines
         assert "learning rate        0.8" in lines
+        assert "reason               Short cycles say so." in lines
         assert lines[-1] == f"save the files with: supercycle download {JOB_ID}"
         (request,) = service.sent("POST", "/v1/jobs")
         assert json.loads(request.body) == {"kind": "training", "tags": ["a", "b"], **SPEC, "epochs": 2}
