@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
@@ -22,11 +23,11 @@ _SECRETS = (
 
 def configure_logs(part: str) -> None:
     """Send what this process and its libraries log to standard error, with the name of the part it is."""
-    chain = _chain(part)
+    chain, lines = _chain(part), Lines(sys.stderr)
     renderer = _renderer(is_terminal=sys.stderr.isatty())
     structlog.configure(
-        processors=[*chain, renderer],
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines(sys.stderr))),
+        processors=[*chain, lines.tell_lost, renderer],
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=True,
     )
     _configure_libraries([structlog.stdlib.add_logger_name, *chain], renderer)
@@ -46,19 +47,20 @@ class Lines:
         """Write a line."""
         try:
             self._stream.write(text)
+            self._lost = 0
         except OSError:
             self._lost += 1
 
     def flush(self) -> None:
-        """Have it written; then say how many were not."""
-        try:
+        """Have it written."""
+        with suppress(OSError):  # standard error is written through: what finds no room was counted above
             self._stream.flush()
-        except OSError:
-            self._lost += 1
-            return
+
+    def tell_lost(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Have the next line say how many were lost before it: one of its own, from in here, would lock itself out."""
         if self._lost:
-            lost, self._lost = self._lost, 0
-            structlog.get_logger().warning("lines of this log were lost", count=lost)
+            event["lines_lost"] = self._lost
+        return event
 
 
 def _configure_libraries(chain: list[Processor], renderer: Processor) -> None:

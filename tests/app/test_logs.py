@@ -1,7 +1,5 @@
 """What a process logs: JSON lines for machines, escaped lines for a terminal, no keys in either."""
 
-import errno
-import io
 import json
 import os
 import pty
@@ -13,7 +11,7 @@ import pytest
 import structlog
 from fastapi.testclient import TestClient
 
-from app.logs import Lines, escape, hide_secrets
+from app.logs import escape, hide_secrets
 from app.main import create_app
 
 PROGRAM = """
@@ -119,28 +117,24 @@ def test_letters_of_all_languages_stay():
 
 
 class TestFullDisk:
-    class Disk(io.StringIO):
-        """A file on a disk that may be full."""
+    PROGRAM = """
+import os, sys, structlog
+from app.logs import configure_logs
+configure_logs("api")
+log = structlog.get_logger()
+for text in ("one", "two"):
+    log.info(text)
+os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), sys.stderr.fileno())  # there is room again
+for text in ("three", "four"):
+    log.info(text)
+"""
 
-        is_full = True
-
-        def write(self, text):
-            if self.is_full:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return super().write(text)
-
-    def test_a_line_without_room_is_lost_and_counted(self):
-        disk = self.Disk()
-        lines = Lines(disk)
-        with structlog.testing.capture_logs() as said:
-            for text in ("one", "two"):
-                lines.write(text)
-            disk.is_full = False
-            lines.write("three")
-            lines.flush()
-            lines.flush()
-        assert disk.getvalue() == "three"
-        assert said == [{"event": "lines of this log were lost", "count": 2, "log_level": "warning"}]
+    def test_lines_without_room_are_lost_and_counted_and_nothing_waits_for_them(self, tmp_path):
+        log = tmp_path / "log"
+        with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+            subprocess.run([sys.executable, "-c", self.PROGRAM, log], stderr=full, check=True, timeout=30)
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [(line["event"], line.get("lines_lost")) for line in lines] == [("three", 2), ("four", None)]
 
 
 class TestRequests:
