@@ -22,8 +22,9 @@ serve: $(service) ## Run the service on this machine until Ctrl-C; prints its ad
 demo: $(service) ## Start a service, find a learning rate, train on digits, save all to demo-out/
 	@exec $(bin)/python -m supercycle.cli.demo
 
+# One file after the other in two processes: tests of one file share what they have started.
 test: $(development) ## Run the tests
-	@$(bin)/python -m pytest
+	@$(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 verify: check test ## Run check, test, the long tests and the benchmarks
 	@$(bin)/python -m pytest -m verify --timeout 1800

@@ -28,6 +28,7 @@ from app.main import create_app
 
 POSTGRESQL = os.environ.get("SUPERCYCLE_TEST_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1/")
 REDIS = os.environ.get("SUPERCYCLE_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+TEST_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 class RecordingQueue:
@@ -79,15 +80,17 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Redis, with a database of its own that is emptied afterwards."""
-    client = redis.Redis.from_url(REDIS, socket_connect_timeout=2)
+    """A real Redis, with a database of its own that is emptied afterwards: the named one, or one of those below it."""
+    server, _, database = REDIS.rpartition("/")
+    url = f"{server}/{int(database) - TEST_PROCESS}"
+    client = redis.Redis.from_url(url, socket_connect_timeout=2)
     try:
         client.ping()
     except redis.RedisError as error:
         client.close()
         pytest.skip(f"Redis is not reachable; set SUPERCYCLE_TEST_REDIS_URL ({error})")
     client.flushdb()
-    yield REDIS
+    yield url
     client.flushdb()
     client.close()
 

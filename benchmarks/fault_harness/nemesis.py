@@ -22,7 +22,7 @@ _WEIGHTS = {
     "fill disk": 0.7,
 }
 _TICK_SECONDS = 0.02
-_LONGEST = 5.0  #: of the time asked for
+_LONGEST, _LEAST_SECONDS = 5.0, 120.0  #: of the time asked for, and in any case
 _NOTHING_TO_BREAK_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
 
@@ -56,7 +56,7 @@ class Nemesis:
         Where that takes much longer, because there is often nothing to break, it ends with fewer.
         """
         seconds = self._plan.within.total_seconds()
-        pace, deadline = seconds / self._plan.count, time.monotonic() + _LONGEST * seconds
+        pace, deadline = seconds / self._plan.count, time.monotonic() + max(_LONGEST * seconds, _LEAST_SECONDS)
         try:
             while len(self.faults) < self._plan.count and time.monotonic() < deadline:
                 self._strike_soon(self._next_kind())

@@ -35,7 +35,6 @@ def number_of(what: str, output: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.verify
 @pytest.mark.timeout(300)  # twenty seconds of faults, and a machine that may be busy
 @pytest.mark.parametrize("store", STORES)
 def test_short_run_keeps_every_promise(store):

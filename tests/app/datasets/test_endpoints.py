@@ -34,7 +34,7 @@ class TestBuiltIn:
         assert digits["counts"]["test"] == {}
         assert digits["image"] == {"mode": "L", "min": [8, 8], "max": [8, 8]}
 
-    @pytest.mark.parametrize("name", ["no-such", "ds_no-such", new_id("ds"), new_id("job")])
+    @pytest.mark.parametrize("name", ["no-such", "ds_no-such", f"ds_{'0' * 26}", f"job_{'0' * 26}"])
     def test_one_that_is_not_there(self, client, name):
         assert code(client.get(f"/v1/datasets/{name}")) == (404, "unknown_dataset")
         assert code(client.delete(f"/v1/datasets/{name}")) == (404, "unknown_dataset")
