@@ -10,8 +10,8 @@ from supercycle.events import ABSENCE_SECONDS, ENDED_STATES, PAUSED, Event, Foll
 from supercycle.files import save
 from supercycle.transport import Json, Transport
 
-# The service answers sooner where the job ends; that it is paused is noticed this late at most.
-LONGEST_WAIT_SECONDS = 5
+# Of one request; the service answers sooner where the job has ended or is paused.
+LONGEST_WAIT_SECONDS = 30
 
 
 class Job:
@@ -175,7 +175,7 @@ class Job:
             lambda: self._transport.read_json(self._transport.send("GET", self.path, **request)),
             patience_seconds=ABSENCE_SECONDS,
         )
-        # A proxy may drop the header; then the answer comes at once and the pause has to be made here.
+        # A proxy may drop the header, and a paused job is answered at once; then the pause has to be made here.
         if not self.has_ended and time.monotonic() - asked < min(seconds, 0.5):
             time.sleep(min(seconds, 0.5))
 

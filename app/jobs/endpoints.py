@@ -50,10 +50,10 @@ def list_jobs(
 
 @router.get("/{job_id}", response_model=JobOut, responses={304: {"description": "Unchanged since the ETag given."}})
 async def get_job(job_id: str, parts: Parts, request: Request, response: Response) -> JobOut | Response:
-    """One job. `Prefer: wait=30` answers when the job ends, or after so many seconds."""
+    """One job. `Prefer: wait=30` answers when the job has ended or is paused, or after so many seconds."""
     wait = preferred_wait(request)
     if wait:
-        await _until_ended(job_id, parts, wait_seconds=wait)
+        await _until_at_rest(job_id, parts, wait_seconds=wait)
         response.headers["Preference-Applied"] = f"wait={wait}"
     with parts.database.reading() as session:
         row = service.find(session, job_id)
@@ -117,14 +117,14 @@ def _read(job_id: str, parts: State) -> JobOut:
         return JobOut.whole(job, plots=service.plot_names(session, job_id))
 
 
-async def _until_ended(job_id: str, parts: State, *, wait_seconds: int) -> None:
+async def _until_at_rest(job_id: str, parts: State, *, wait_seconds: int) -> None:
     with parts.database.reading() as session:
         service.find(session, job_id)
     try:
-        await parts.watcher.until(job_id, _has_ended, timeout_seconds=wait_seconds)
+        await parts.watcher.until(job_id, _is_at_rest, timeout_seconds=wait_seconds)
     except TimeoutError:
         return  # the answer then shows how far the job has come
 
 
-def _has_ended(head: Head) -> bool:
-    return head.state.ended
+def _is_at_rest(head: Head) -> bool:
+    return head.state.ended or head.state is JobState.PAUSED

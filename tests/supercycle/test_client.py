@@ -193,7 +193,7 @@ class TestWait:
         service.answers[f"GET {JOB}"] = [canned(job_body()), canned(job_body()), canned(job_body(state="succeeded"))]
         job = client.job(JOB.rpartition("/")[2])
         assert job.wait().state == "succeeded"
-        assert service.requests[-1].headers["Prefer"] == "wait=5"
+        assert service.requests[-1].headers["Prefer"] == "wait=30"
 
     def test_gives_up(self, service, client, canned, job_body):
         service.answers[f"GET {JOB}"] = canned(job_body())

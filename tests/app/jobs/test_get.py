@@ -81,6 +81,16 @@ class TestWait:
         assert client.get(url, headers={"Prefer": "wait=20"}).json()["state"] == "cancelled"
         assert time.monotonic() - began < 5
 
+    def test_when_it_is_paused(self, client, submit):
+        url = submit()["links"]["self"]
+        pausing = threading.Timer(0.4, lambda: client.post(f"{url}/pause"))
+        pausing.start()
+        began = time.monotonic()
+        for _ in range(2):  # the second time at once
+            assert client.get(url, headers={"Prefer": "wait=20"}).json()["state"] == "paused"
+        pausing.join()
+        assert time.monotonic() - began < 5
+
     def test_not_without_asking(self, client, submit):
         assert "preference-applied" not in client.get(submit()["links"]["self"]).headers
 
