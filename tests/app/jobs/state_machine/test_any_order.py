@@ -292,4 +292,4 @@ class TestAnyOrder:
 
     @pytest.mark.verify
     def test_many(self, explore):
-        explore(max_examples=1000, stateful_step_count=80)
+        explore(max_examples=300, stateful_step_count=80)
