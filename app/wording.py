@@ -265,6 +265,6 @@ def _shown(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, list | tuple):
         return "a list"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.12g}"
     text = json.dumps(value, ensure_ascii=not str(value).isprintable(), default=str)
     return text if len(text) <= 60 else f"{text[:60]}…"

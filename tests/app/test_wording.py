@@ -30,6 +30,7 @@ class TestDetails:
             ({"epochs": 20_000}, "must be at most 10000, not 20000"),
             ({"optimizer": {"name": "sgd", "momentum": 1}}, "must be less than 1, not 1"),
             ({"schedule": {"policy": "step", "factor": 0}}, "must be greater than 0, not 0"),
+            ({"max_runtime_seconds": 31_536_001.5}, "must be at most 31536000, not 31536001.5"),
             ({"epochs": "3"}, 'must be a whole number, not "3"'),
             ({"epochs": 1.5}, "must be a whole number, not 1.5"),
             ({"epochs": []}, "must be a whole number, not a list"),
