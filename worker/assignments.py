@@ -11,8 +11,9 @@ from app.errors import ServiceError
 from app.jobs.claims import Claims, Lease
 from app.jobs.metrics import HISTORY, collect
 from app.jobs.repository import JobRepository, NewEvent
-from worker.checkpoints import newest_checkpoint
+from worker.checkpoints import named_paths, newest_checkpoint
 from worker.datasets.source import DatasetSource
+from worker.engine.checkpoint_files import keep_only
 from worker.messages import Assignment, Failed, History, Places
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
     """All the training process needs, read now so that it needs no database."""
     settings = runner.settings
     facts = _dataset(runner, job)
+    places = _places(settings, job)
+    keep_only(places.checkpoints, {Path(path).name for path in named_paths(job.checkpoint)}, fence=job.fence)
     resume = _resume_from(runner, job)
     return Assignment(
         job_id=job.id,
@@ -42,7 +45,7 @@ def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
         default_validation=facts.validation,
         default_augmentation=facts.augmentation,
         device=runner.worker.devices[0],
-        places=_places(settings, job),
+        places=places,
         checkpoint_seconds=settings.checkpoint_seconds,
         resume=resume,
         fence=job.fence,

@@ -148,6 +148,19 @@ class Copies:
             self._is_failing = True
 
 
+def named_paths(checkpoint: dict[str, Any] | None) -> list[str]:
+    """The files that a row names, below the data folder, the newest first."""
+    return [checkpoint[name] for name in ("path", "previous") if name in checkpoint] if checkpoint else []
+
+
+def with_previous(newest: dict[str, Any], present: dict[str, Any] | None) -> dict[str, Any]:
+    """A checkpoint that a row is to name, with the one before it, in case it is damaged."""
+    if present is None or present["step"] > newest["step"]:
+        return newest  # what came after it in the history is about to be replaced
+    previous = present.get("previous") if present["path"] == newest["path"] else present["path"]
+    return newest | {"previous": previous} if previous else newest
+
+
 def named_copies(checkpoint: dict[str, Any] | None) -> list[Copy]:
     """The copies that a row names, the newest first."""
     return list((checkpoint or {}).get("copies", []))
@@ -160,21 +173,28 @@ class Found:
     path: Path | None = None
     complaints: list[str] = field(default_factory=list)
 
+    def or_complain(self) -> "Found":
+        """Itself; says so where there is none."""
+        if self.path is None:
+            self.complaints.append("No checkpoint is left; the training starts over.")
+        return self
+
 
 def newest_checkpoint(settings: Settings, store: ArtifactStore, job: JobTable) -> Found:
-    """The checkpoint the row points to, or another that is whole; else the training starts over.
+    """The checkpoint the row names, or the one before it; else the training starts over.
 
+    Never a newer one: the history of the steps before that was lost with the worker that had not written it yet.
     Raises StoreUnavailable rather than start over for a store that is away.
     """
-    if job.checkpoint is None:
+    named = [settings.data_dir.absolute() / path for path in named_paths(job.checkpoint)]
+    if not named:
         return Found()
-    named = settings.data_dir.absolute() / job.checkpoint["path"]
-    if not store.is_remote:
-        # While the database was away, newer ones may have taken the place of the one it names.
-        others = sorted(named.parent.glob("checkpoint-*.pt"), reverse=True)
-        return Found(next((path for path in [named, *others] if is_whole(path)), None))
-    # Only what the row names: others here may be of an attempt that came to nothing, on a host that lost the job.
-    return Found(named) if is_whole(named) else _from_copies(store, job, named.parent)
+    if store.is_remote:
+        return Found(named[0]) if is_whole(named[0]) else _from_copies(store, job, named[0].parent)
+    found = Found(next((path for path in named if is_whole(path)), None))
+    if found.path != named[0]:
+        found.complaints.append(f"The checkpoint after step {_step(named[0])} is missing or damaged.")
+    return found.or_complain()
 
 
 def _from_copies(store: ArtifactStore, job: JobTable, folder: Path) -> Found:
@@ -186,9 +206,7 @@ def _from_copies(store: ArtifactStore, job: JobTable, folder: Path) -> Found:
             found.path = path
             break
         found.complaints.append(f"The checkpoint after step {_step(path)} {wrong}.")
-    if found.path is None:
-        found.complaints.append("No checkpoint is left; the training starts over.")
-    return found
+    return found.or_complain()
 
 
 def _fetch(store: ArtifactStore, copy: Copy, path: Path) -> str | None:

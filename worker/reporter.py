@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import delete, insert
 
 from app.artifacts.store import ArtifactStore
@@ -17,11 +18,14 @@ from app.db.tables import ArtifactTable, JobTable
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claims, Lease
 from app.jobs.repository import NewEvent
-from worker.checkpoints import KEPT, Copies, Copy, named_copies
+from worker.checkpoints import KEPT, Copies, Copy, named_copies, named_paths, with_previous
+from worker.engine.checkpoint_files import keep, kept
 from worker.engine.events import CheckpointSaved, EpochDone, PhaseStarted, Progress, Resized, Rewound, StepsDone
 from worker.messages import FileMade, Happened, Settled
 from worker.progress import ProgressMeter
 from worker.storing import put_patiently
+
+log = structlog.get_logger()
 
 Change = Callable[[JobTable], None]
 
@@ -50,6 +54,8 @@ class Reporter:
         self._settings = settings
         self._lease = lease
         self._copies = Copies(store, lease)
+        self._folder = settings.folder("checkpoints") / lease.job_id
+        self._named: set[str] = set()  #: checkpoint files in the job's row, as of the last commit
         self._pending = _Pending()
         self._meter = ProgressMeter()
         self._committed = time.monotonic()
@@ -111,27 +117,34 @@ class Reporter:
 
     def commit(self) -> JobState:
         """Write all that is pending; the answer carries a request to cancel. Nothing is lost if it raises."""
-        self._take_copies()
-        with self._database.transaction() as session:
-            claims = Claims(session, lease=self._settings.lease)
-            state = claims.write(self._lease, self._pending.events, change=self._apply)
-            self._replace_artifacts(claims)
-        self._forget()
-        return state
+        return self.commit_with(lambda _: None)
 
     def postpone(self) -> None:
         """Try the next commit later; nothing is lost."""
         self._committed = time.monotonic()
 
-    def commit_with(self, ending: Callable[[Claims], object]) -> None:
+    def commit_with(self, ending: Callable[[Claims], object]) -> JobState:
         """Write all that is pending and the job's end in one transaction."""
         self._take_copies()
+        saved = self._pending.checkpoint
+        if saved is not None:
+            self._keep(kept(self._folder, fence=self._lease.fence) | {Path(saved["path"]).name})
         with self._database.transaction() as session:
             claims = Claims(session, lease=self._settings.lease)
-            claims.write(self._lease, self._pending.events, change=self._apply)
+            state = claims.write(self._lease, self._pending.events, change=self._apply)
             self._replace_artifacts(claims)
             ending(claims)
+        if saved is not None:
+            self._keep(self._named)
         self._forget()
+        return state
+
+    def _keep(self, names: set[str]) -> None:
+        """Have what the row names, or is about to, outlast newer checkpoints."""
+        try:
+            keep(self._folder, names, fence=self._lease.fence)
+        except OSError as error:  # full, perhaps; then the marks made before that hold
+            log.warning("checkpoints cannot be marked", error=str(error))
 
     def _apply(self, job: JobTable) -> None:
         job.phase = self._meter.phase or job.phase
@@ -148,11 +161,14 @@ class Reporter:
         newest = self._pending.checkpoint
         if newest is not None and (present is None or newest["step"] > present["step"]):
             job.crashes = 0  # there was progress: crashes before it do not count
+        if newest is not None:
+            newest = with_previous(newest, present)
         copies = self._pending.copies + named_copies(present)
         newest = newest or present
         if newest is not None and copies:
             newest = newest | {"copies": copies[:KEPT]}
         job.checkpoint = newest
+        self._named = {Path(path).name for path in named_paths(newest)}
         kept = named_copies(newest)
         self._pending.unwanted = [copy for copy in copies + named_copies(before) if copy not in kept]
 

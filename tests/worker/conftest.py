@@ -1,5 +1,6 @@
 """Jobs as a worker holds them, and as a training process gets them."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from app.ids import new_id
 from app.jobs.claims import Claimant, Claims, Lease
 from app.jobs.repository import JobRepository
 from worker.datasets.source import DatasetSource
+from worker.engine.checkpoint_files import name_of
+from worker.engine.events import CheckpointSaved
 from worker.messages import Assignment, Places
 from worker.supervision import count_gpus, start_forkserver
 
@@ -96,3 +99,19 @@ def assignment_of():
         return Assignment(spec=spec, places=places, **usual | facts)
 
     return make
+
+
+@pytest.fixture
+def write(settings, lease):
+    """Write a checkpoint file as the engine would."""
+
+    def save(step):
+        folder = settings.folder("checkpoints") / lease.job_id
+        folder.mkdir(exist_ok=True)
+        data = f"weights after {step}".encode()
+        digest = hashlib.sha256(data).hexdigest()
+        path = folder / name_of(step=step, digest=digest)
+        path.write_bytes(data)
+        return CheckpointSaved(step, False, path, digest)
+
+    return save

@@ -1,6 +1,5 @@
 """Checkpoints follow the storage: copied to S3 under the fence, named by the row, fetched and checked elsewhere."""
 
-import hashlib
 import threading
 from datetime import timedelta
 
@@ -10,8 +9,7 @@ from app.artifacts.store import ArtifactStore, StoreUnavailable
 from worker import storing
 from worker.assignments import make_assignment
 from worker.checkpoints import Copies, newest_checkpoint
-from worker.engine.checkpoint_files import name_of
-from worker.engine.events import CheckpointSaved, Rewound
+from worker.engine.events import Rewound
 from worker.messages import Happened
 from worker.reporter import Reporter
 from worker.runner import Runner, Worker
@@ -33,22 +31,6 @@ def store(settings):
 @pytest.fixture
 def lease(claimed):
     return claimed()
-
-
-@pytest.fixture
-def write(settings, lease):
-    """Write a checkpoint file as the engine would."""
-
-    def save(step):
-        folder = settings.folder("checkpoints") / lease.job_id
-        folder.mkdir(exist_ok=True)
-        data = f"weights after {step}".encode()
-        digest = hashlib.sha256(data).hexdigest()
-        path = folder / name_of(step=step, digest=digest)
-        path.write_bytes(data)
-        return CheckpointSaved(step, False, path, digest)
-
-    return save
 
 
 def keys_in(store):

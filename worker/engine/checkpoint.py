@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from worker.engine.checkpoint_files import NAME, is_whole, name_of
+from worker.engine.checkpoint_files import NAME, is_whole, kept, name_of
 from worker.engine.errors import CheckpointDamaged
 from worker.engine.events import CheckpointSaved
 
@@ -53,10 +53,12 @@ class Checkpoints:
         self._last_at = perf_counter()
 
     def _forget(self, newest: Path) -> None:
-        """Keep the last two, in case the newest is damaged, and the best weights inside each."""
+        """Keep the last two, in case the newest is damaged, and those that are marked."""
         others = sorted(path for path in self._folder.iterdir() if NAME.fullmatch(path.name) and path != newest)
+        marked = kept(self._folder)
         for path in others[: -(_KEPT - 1)]:
-            path.unlink(missing_ok=True)
+            if path.name not in marked:
+                path.unlink(missing_ok=True)
 
 
 def remove_checkpoints(folder: Path) -> None:
