@@ -32,6 +32,7 @@ from worker.datasets.source import DatasetSource
 from worker.engine.data import Dataset, Images
 from worker.engine.device import choose_device
 from worker.engine.events import EpochDone, Event, Stop
+from worker.engine.parallel import ALONE
 from worker.engine.trials import device_name
 from worker.messages import Assignment, History, Message, Places, Settled
 from worker.work import Recorder, Work
@@ -113,7 +114,8 @@ def ours(task: Task, asked: argparse.Namespace, *, epochs: int) -> dict[str, Any
     assert isinstance(spec, TrainingSpec)
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch()
-        work = BenchmarkWork(_assignment(task, spec, Path(folder), device=asked.device), Recorder(watch, History()))
+        assignment = _assignment(task, spec, Path(folder), device=asked.device)
+        work = BenchmarkWork(assignment, Recorder(watch, History()), ALONE)
         work.task = task
         work.training(spec)
     reached = [seconds for seconds, accuracy in watch.epochs if accuracy >= task.target]

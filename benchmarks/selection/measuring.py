@@ -68,7 +68,7 @@ def measure_sweep(records: Records, task: Task, *, steps: int, seed: int, short:
     if known is not None:
         return known
     (swept,) = sweep(workload_of(task.name, seed), spec, SILENT)
-    record = {
+    record: dict[str, Any] = {
         "kind": "sweep",
         "lr": start,
         "steps": steps,

@@ -81,10 +81,10 @@ def _fastai(workload: Workload, optimizer: Sgd | Adam | AdamW) -> dict[str, floa
 
 
 def _optimizer_over(spec: Sgd | Adam | AdamW, parameters: Any, **_: Any) -> torch.optim.Optimizer:  # noqa: ANN401
-    decay = {"weight_decay": spec.weight_decay}
+    decay = spec.weight_decay
     if isinstance(spec, Sgd):
-        return torch.optim.SGD(parameters, lr=0.1, momentum=spec.momentum, nesterov=spec.nesterov, **decay)
-    return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(parameters, **decay)
+        return torch.optim.SGD(parameters, lr=0.1, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=decay)
+    return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(parameters, weight_decay=decay)
 
 
 def _lr_finder(workload: Workload, optimizer: Sgd | Adam | AdamW) -> dict[str, float | None]:

@@ -116,7 +116,8 @@ def dataset_of(task: Task) -> Dataset:
 def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     count, channels, height, width = pixels.shape
     blocks = pixels.reshape(count, channels, height // 2, 2, width // 2, 2)
-    return blocks.mean(axis=(3, 5)).round().astype(np.uint8)
+    halved: NDArray[np.uint8] = blocks.mean(axis=(3, 5)).round().astype(np.uint8)
+    return halved
 
 
 @cache
