@@ -169,8 +169,8 @@ class Reporter:
             newest = newest | {"copies": copies[:KEPT]}
         job.checkpoint = newest
         self._named = {Path(path).name for path in named_paths(newest)}
-        kept = named_copies(newest)
-        self._pending.unwanted = [copy for copy in copies + named_copies(before) if copy not in kept]
+        wanted = named_copies(newest)
+        self._pending.unwanted = [copy for copy in copies + named_copies(before) if copy not in wanted]
 
     def _take_copies(self) -> None:
         self._pending.copies = self._copies.take() + self._pending.copies

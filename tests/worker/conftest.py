@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.artifacts.store import ArtifactStore
 from app.db.tables import JobTable, WorkerTable
 from app.db.types import database_now
 from app.domain.specs import Augmentation
@@ -15,6 +16,7 @@ from worker.datasets.source import DatasetSource
 from worker.engine.checkpoint_files import name_of
 from worker.engine.events import CheckpointSaved
 from worker.messages import Assignment, Places
+from worker.reporter import Reporter
 from worker.supervision import count_gpus, start_forkserver
 
 
@@ -115,3 +117,21 @@ def write(settings, lease):
         return CheckpointSaved(step, False, path, digest)
 
     return save
+
+
+@pytest.fixture
+def lease(claimed):
+    """Of a job that was claimed just now."""
+    return claimed()
+
+
+@pytest.fixture
+def store(settings):
+    """Where the files of jobs lie."""
+    return ArtifactStore(settings.storage)
+
+
+@pytest.fixture
+def reporter(settings, database, store, lease):
+    """Writes what the training of that job says."""
+    return Reporter(database=database, store=store, settings=settings, lease=lease)

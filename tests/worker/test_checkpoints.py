@@ -23,16 +23,6 @@ def settings(sqlite_settings, s3_url):
     return sqlite_settings.model_copy(update={"storage_url": s3_url})
 
 
-@pytest.fixture
-def store(settings):
-    return ArtifactStore(settings.storage)
-
-
-@pytest.fixture
-def lease(claimed):
-    return claimed()
-
-
 def keys_in(store):
     return sorted(found.key for page in store.pages("checkpoints/") for found in page)
 
@@ -121,10 +111,6 @@ class TestCopies:
 
 
 class TestRow:
-    @pytest.fixture
-    def reporter(self, settings, database, store, lease):
-        return Reporter(database=database, store=store, settings=settings, lease=lease)
-
     @pytest.fixture
     def save(self, reporter, write):
         def save(step):

@@ -5,7 +5,6 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.artifacts.store import ArtifactStore
 from app.db.session import Database
 from worker import reporter as reporting
 from worker.assignments import make_assignment
@@ -13,7 +12,6 @@ from worker.checkpoints import newest_checkpoint, with_previous
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.checkpoint_files import NAME, kept
 from worker.messages import Happened
-from worker.reporter import Reporter
 from worker.runner import Runner, Worker
 
 
@@ -23,23 +21,8 @@ def settings(sqlite_settings):
 
 
 @pytest.fixture
-def lease(claimed):
-    return claimed()
-
-
-@pytest.fixture
-def store(settings):
-    return ArtifactStore(settings.storage)
-
-
-@pytest.fixture
 def folder(settings, lease):
     return settings.folder("checkpoints") / lease.job_id
-
-
-@pytest.fixture
-def reporter(settings, database, store, lease):
-    return Reporter(database=database, store=store, settings=settings, lease=lease)
 
 
 @pytest.fixture

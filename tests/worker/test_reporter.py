@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.artifacts.store import ArtifactStore
 from app.db.tables import ArtifactTable
 from app.domain.lifecycle import JobState
 from app.jobs.claims import Claimant, Claims, LeaseLost
@@ -26,21 +25,6 @@ from worker.engine.events import (
 )
 from worker.messages import FileMade, Happened, Settled
 from worker.reporter import Reporter
-
-
-@pytest.fixture
-def lease(claimed):
-    return claimed()
-
-
-@pytest.fixture
-def store(settings):
-    return ArtifactStore(settings.storage)
-
-
-@pytest.fixture
-def reporter(settings, database, store, lease):
-    return Reporter(database=database, store=store, settings=settings, lease=lease)
 
 
 @pytest.fixture
