@@ -1,10 +1,11 @@
 """Structured logs on standard error: static phrases with fields, a JSON object a line, or readable on a terminal."""
 
+import io
 import logging
 import re
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -23,7 +24,7 @@ _SECRETS = (
 
 def configure_logs(part: str) -> None:
     """Send what this process and its libraries log to standard error, with the name of the part it is."""
-    chain, lines = _chain(part), Lines(sys.stderr)
+    chain, lines = _chain(part), Lines(_unbuffered(sys.stderr))
     renderer = _renderer(is_terminal=sys.stderr.isatty())
     structlog.configure(
         processors=[*chain, lines.tell_lost, renderer],
@@ -31,6 +32,14 @@ def configure_logs(part: str) -> None:
         cache_logger_on_first_use=True,
     )
     _configure_libraries([structlog.stdlib.add_logger_name, *chain], renderer)
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """The same file without a buffer, which would hold lines that found no room until later ones come."""
+    if not isinstance(getattr(stream, "buffer", None), io.BufferedWriter):
+        return stream  # written through already, or no file
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(cast("BinaryIO", raw), stream.encoding, "backslashreplace", write_through=True)
 
 
 class Lines:

@@ -129,10 +129,12 @@ for text in ("three", "four"):
     log.info(text)
 """
 
-    def test_lines_without_room_are_lost_and_counted_and_nothing_waits_for_them(self, tmp_path):
-        log = tmp_path / "log"
+    @pytest.mark.parametrize("unbuffered", ["", "1"])  # as a shell starts Python, and as an image does
+    def test_lines_without_room_are_lost_and_counted_and_nothing_waits_for_them(self, tmp_path, unbuffered):
+        log, environment = tmp_path / "log", os.environ | {"PYTHONUNBUFFERED": unbuffered}
         with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
-            subprocess.run([sys.executable, "-c", self.PROGRAM, log], stderr=full, check=True, timeout=30)
+            command = [sys.executable, "-c", self.PROGRAM, log]
+            subprocess.run(command, stderr=full, env=environment, check=True, timeout=30)
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         assert [(line["event"], line.get("lines_lost")) for line in lines] == [("three", 2), ("four", None)]
 
