@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     max_running_per_owner: int | None = Field(
         None, gt=0, description="How many jobs of one owner may run at once; empty is as many as there are workers."
     )
+    max_waiting_per_owner: int | None = Field(
+        None,
+        gt=0,
+        description="How many jobs of one owner may wait for a worker; one more is a 429. Empty: any number.",
+    )
     checkpoint_seconds: float = Field(60.0, gt=0, description="At most this much training is lost with a worker.")
     disk_floor_bytes: int = Field(
         256 << 20, ge=0, description="With less room than this in its data folder a worker claims nothing."
@@ -59,6 +64,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL, with the embedded default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'supercycle.db'}"
+
+    @property
+    def has_no_database_yet(self) -> bool:
+        """Whether the embedded database is still to be made; to look into it would make it."""
+        return not self.database_url and not (self.data_dir.absolute() / "supercycle.db").exists()
 
     @property
     def broker(self) -> str:

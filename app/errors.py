@@ -8,6 +8,8 @@ ServiceError
 ├── UnsupportedMedia    415
 ├── Unprocessable       422   understood, but wrong; names the fields
 ├── Unauthorized        401
+├── Forbidden           403   understood and refused
+├── TooManyRequests     429   past an owner's limits
 ├── StorageFull         507
 └── Unavailable         503   try again later
 """
@@ -66,6 +68,9 @@ class ServiceError(Exception):
 # Where the title of the status is too general to be told apart.
 _TITLES = {
     "built_in": "Built-in data sets cannot be deleted",
+    "idempotency_in_progress": "The same request is being worked on",
+    "idempotency_mismatch": "The Idempotency-Key belongs to another request",
+    "scope_missing": "The key does not allow this",
     "cannot_retry": "The job cannot be tried again",
     "dataset_in_use": "The data set is in use",
     "job_ended": "The job has ended already",
@@ -125,6 +130,13 @@ class Unprocessable(ServiceError):
 
     status = 422
     title = "The request is not valid"
+
+
+class TooManyRequests(ServiceError):
+    """Past one of an owner's limits."""
+
+    status = 429
+    title = "That is more than is allowed at a time"
 
 
 class Unavailable(ServiceError):

@@ -1,6 +1,7 @@
 """What every request passes before any endpoint: a request id, the right host and origin, safe headers."""
 
 import re
+from collections.abc import Callable
 
 import structlog
 import uuid_utils
@@ -19,13 +20,13 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 class Gate:
     """ASGI middleware around all others.
 
-    With `loopback_only` no key guards the service, so what a browser sends on behalf of a web page elsewhere is
+    While it `is_open` no key guards the service, so what a browser sends on behalf of a web page elsewhere is
     refused: a foreign Host (DNS rebinding), and a change that comes from a foreign origin (a form needs no preflight).
     """
 
-    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
+    def __init__(self, app: ASGIApp, *, is_open: Callable[[], bool]) -> None:
         self.app = app
-        self.loopback_only = loopback_only
+        self.is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -52,11 +53,11 @@ class Gate:
 
     def _refusal(self, scope: Scope, headers: Headers) -> ServiceError | None:
         host = headers.get("host", "")
-        if self.loopback_only and not is_loopback_host(host):
+        if not is_loopback_host(host) and self.is_open():
             detail = f"Without an API key this service answers to loopback names only, not to {host[:100]!r}."
             hint = "Use http://127.0.0.1, or set SUPERCYCLE_API_KEY on the server."
             return Forbidden("host_not_allowed", detail, hint)
-        if self.loopback_only and scope["method"] not in _SAFE_METHODS and _is_from_elsewhere(headers):
+        if scope["method"] not in _SAFE_METHODS and _is_from_elsewhere(headers) and self.is_open():
             detail = "Without an API key this service takes no changes from web pages of other hosts."
             hint = "Send it from a program or from a page on this machine, or set SUPERCYCLE_API_KEY on the server."
             return Forbidden("origin_not_allowed", detail, hint)

@@ -24,7 +24,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})\b")
 LONGEST_WAIT_SECONDS = 60
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Raise for a query parameter that the endpoint does not declare: ignored, `?status=` would list everything."""
     known = sorted(_declared(cast("APIRoute", request.scope["route"]).dependant))
     errors = [
@@ -64,6 +64,13 @@ def decode_cursor(cursor: str | None) -> str | None:
         error = FieldError(detail, "invalid_cursor", parameter="cursor")
         raise Unprocessable("invalid_cursor", detail, "Use next_cursor of the page before.", [error])
     return id
+
+
+def link_next(request: Request, response: Response, cursor: str | None) -> None:
+    """Name the next page in a Link header (RFC 8288), for clients that follow those."""
+    if cursor is not None:
+        target = request.url.include_query_params(cursor=cursor)
+        response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'
 
 
 def is_fresh(request: Request, etag: str) -> bool:

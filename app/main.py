@@ -13,6 +13,8 @@ from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
 from app import problems
+from app.api_keys.doors import why_closed
+from app.api_keys.keyring import Keyring
 from app.architectures.endpoints import router as architectures
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
@@ -21,6 +23,7 @@ from app.db.session import Database
 from app.gate import Gate
 from app.health import router as health
 from app.http import refuse_unknown_parameters
+from app.idempotency.in_flight import InFlight
 from app.jobs.endpoints import router as jobs
 from app.jobs.follow import router as follow
 from app.jobs.stream import Watcher
@@ -31,7 +34,7 @@ from app.network import is_loopback_address
 from app.parent import follow_stdin
 from app.queue import CeleryQueue, Queue
 from app.schedules.endpoints import router as schedules
-from app.security import authenticate
+from app.security import authenticate, permit, permit_reading
 from app.state import State
 
 DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
@@ -43,7 +46,7 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """The gate, then everything else."""
-        return Gate(super().build_middleware_stack(), loopback_only=self.state.parts.settings.api_key is None)
+        return Gate(super().build_middleware_stack(), is_open=self.state.parts.keyring.is_open)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once, with the shape of problems."""
@@ -52,8 +55,11 @@ class Service(FastAPI):
         return super().openapi()
 
 
-def create_app(settings: Settings, *, queue: Queue | None = None) -> FastAPI:
-    """The service under these settings; tests hand in a queue of their own."""
+def create_app(settings: Settings, *, queue: Queue | None = None, may_be_open: bool = True) -> FastAPI:
+    """The service under these settings; tests hand in a queue of their own.
+
+    `may_be_open` says that only this machine reaches it, so that it needs no key while none was made.
+    """
     app = Service(
         title="Supercycle",
         version=version("supercycle"),
@@ -69,6 +75,8 @@ def create_app(settings: Settings, *, queue: Queue | None = None) -> FastAPI:
         queue=queue or CeleryQueue(settings),
         store=ArtifactStore(settings.storage),
         watcher=Watcher(database),
+        keyring=Keyring(database, admin_key=settings.api_key, may_be_open=may_be_open),
+        in_flight=InFlight(),
     )
     problems.install(app)
     app.include_router(health)
@@ -76,8 +84,9 @@ def create_app(settings: Settings, *, queue: Queue | None = None) -> FastAPI:
     # The scheme is only for the document: `authenticate` also says whether a key is needed at all.
     scheme = HTTPBearer(auto_error=False, description="The key, where the server was given one.")
     checks = (Depends(scheme), Depends(authenticate), Depends(refuse_unknown_parameters))
-    for router in (jobs, follow, datasets, models, architectures, schedules):
-        app.include_router(router, dependencies=[*checks], responses=problems.RESPONSES)
+    for router in (jobs, follow, datasets, models, architectures):
+        app.include_router(router, dependencies=[*checks, Depends(permit)], responses=problems.RESPONSES)
+    app.include_router(schedules, dependencies=[*checks, Depends(permit_reading)], responses=problems.RESPONSES)
     return app
 
 
@@ -99,14 +108,15 @@ def main() -> None:
     parser.add_argument("--follow-stdin", action="store_true", help="stop when standard input ends")
     arguments = parser.parse_args()
     settings = Settings()
-    if settings.api_key is None and not is_loopback_address(arguments.host):
-        parser.error(f"without SUPERCYCLE_API_KEY the service listens on loopback only, not on {arguments.host}")
+    is_loopback = is_loopback_address(arguments.host)
+    if not is_loopback and (reason := why_closed(settings)):
+        parser.error(f"{reason}, so the service listens on loopback only, not on {arguments.host}")
     if arguments.follow_stdin:
         follow_stdin()
     configure_logs("api")
     # An open event stream would hold the shutdown for ever; listeners come back with Last-Event-ID.
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, may_be_open=is_loopback),
         host=arguments.host,
         port=arguments.port,
         log_config=None,  # its lines are ours, too

@@ -1,20 +1,29 @@
-"""Who may call: with an admin key set, only who shows it; without one, anybody on this machine."""
+"""Lets in who may call: `authenticate` says who it is, `permit` whether the key allows what is asked."""
 
-import hmac
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
-from app.errors import Unauthorized
+from app.callers import Caller, Scope
 from app.state import state_of
 
+_LOOKING = ("GET", "HEAD", "OPTIONS")
 
-def authenticate(request: Request) -> None:
-    """Refuse a call without the key. Missing and wrong keys get the same answer."""
-    key = state_of(request).settings.api_key
-    if key is None:
-        return
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    expected = key.get_secret_value().encode()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), expected):
-        hint = "Send it as 'Authorization: Bearer <key>'."
-        raise Unauthorized("unauthorized", "The API key is missing or not valid.", hint)
+
+# async, like permit: a dependency in the thread pool would cost more than most answers.
+async def authenticate(request: Request) -> Caller:
+    """Who calls; raises Unauthorized without a good key."""
+    return await state_of(request).keyring.caller_of(request.headers.get("authorization", ""))
+
+
+Authenticated = Annotated[Caller, Depends(authenticate)]
+
+
+async def permit(request: Request, caller: Authenticated) -> None:
+    """Raise where the key does not allow it: reading needs `read`, everything else `submit`."""
+    caller.require(Scope.READ if request.method in _LOOKING else Scope.SUBMIT)
+
+
+async def permit_reading(caller: Authenticated) -> None:
+    """The same for what changes nothing, whatever its method."""
+    caller.require(Scope.READ)

@@ -5,9 +5,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from app.api_keys.keyring import Keyring
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.db.session import Database
+from app.idempotency.in_flight import InFlight
 from app.jobs.stream import Watcher
 from app.queue import Queue
 
@@ -21,6 +23,8 @@ class State:
     queue: Queue
     store: ArtifactStore
     watcher: Watcher
+    keyring: Keyring
+    in_flight: InFlight
 
 
 def state_of(request: Request) -> State:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.callers import administrator
 from app.config import Settings
 from app.datasets.service import DatasetFacts, resolve
 from app.db.tables import JobTable
@@ -77,7 +78,7 @@ def _resume_from(runner: "Runner", job: JobTable) -> Path | None:
 def _dataset(runner: "Runner", job: JobTable) -> DatasetFacts:
     try:
         with runner.database.reading() as session:
-            return resolve(parse_spec(job.spec).dataset, session)
+            return resolve(parse_spec(job.spec).dataset, session, administrator(job.owner))
     except ServiceError as error:
         title = "The data set is not available"
         raise CannotStart(Failed("dataset_unavailable", title, error.detail, error.hint)) from error

@@ -201,7 +201,11 @@ class Attempt:
             put_patiently(self._runner.store, key, file.path)
             facts = {"size": file.size, "sha256": file.sha256, "media_type": file.media_type}
             files.append(ModelFileTable(name=file.name, key=key, **facts))
-        columns = plain(made.facts) | {"job_id": self._job.id, "created_at": datetime.now(UTC)}
+        columns = plain(made.facts) | {
+            "owner": self._job.owner,
+            "job_id": self._job.id,
+            "created_at": datetime.now(UTC),
+        }
         return ModelTable(id=self._model_id, files=files, **columns)
 
     def clean_up(self) -> None:

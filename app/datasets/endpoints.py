@@ -7,15 +7,18 @@ from fastapi import APIRouter, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.orm import Session
 
+from app.callers import Scope
 from app.datasets import service
 from app.datasets.schemas import DatasetOut, DatasetPage, Registration, Upload
 from app.datasets.service import NewDataset
 from app.datasets.upload import read_limited, received
-from app.db.tables import DatasetTable
 from app.errors import UnsupportedMedia
-from app.http import Cursor, Limit, decode_cursor, encode_cursor
+from app.http import Cursor, Limit, decode_cursor, encode_cursor, link_next
+from app.idempotency.once import Answer, Once, OnceUnread
 from app.ids import new_id
+from app.security import Authenticated
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -41,64 +44,90 @@ _BODIES: dict[str, Any] = {
 
 
 @router.get("")
-def list_datasets(parts: Parts, limit: Limit = 50, cursor: Cursor = None) -> DatasetPage:
+def list_datasets(
+    parts: Parts,
+    caller: Authenticated,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> DatasetPage:
     """Built-in datasets first, then uploaded and registered ones, newest first."""
-    found, last = service.list_datasets(parts.database, limit=limit, after=decode_cursor(cursor))
-    return DatasetPage(items=[DatasetOut.of(dataset) for dataset in found], next_cursor=encode_cursor(last))
+    found, last = service.list_datasets(parts.database, caller, limit=limit, after=decode_cursor(cursor))
+    page = DatasetPage(items=[DatasetOut.of(dataset) for dataset in found], next_cursor=encode_cursor(last))
+    link_next(request, response, page.next_cursor)
+    return page
 
 
 @router.get("/{id_or_name}")
-def get_dataset(id_or_name: str, parts: Parts) -> DatasetOut:
+def get_dataset(id_or_name: str, parts: Parts, caller: Authenticated) -> DatasetOut:
     """One dataset, by id or by name. After its check, `report` says what was expected and what was found."""
     with parts.database.reading() as session:
-        return DatasetOut.of(service.find(session, id_or_name))
+        return DatasetOut.of(service.find(session, id_or_name, caller))
 
 
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
     max_body_size=_NO_LIMIT_OF_THE_FRAMEWORK,
+    response_model=DatasetOut,
     openapi_extra={"requestBody": _BODIES},
 )
-async def add_dataset(parts: Parts, request: Request, response: Response) -> DatasetOut:
+async def add_dataset(parts: Parts, request: Request, once: OnceUnread) -> Response:
     """Upload an archive of class folders or arrays (multipart), or register a folder on the server (JSON).
 
-    It is `validating` until its images were checked, then `ready` or `invalid`.
+    It is `validating` until its images were checked, then `ready` or `invalid`. Registering needs the scope `admin`.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        row = await _upload(parts, request)
-    elif media_type == "application/json":
-        row = await _register(parts, request)
-    else:
-        hint = "Send multipart/form-data with an archive, or application/json with a path on the server."
-        raise UnsupportedMedia("unsupported_media_type", f"This takes no {media_type or 'body without a type'}.", hint)
-    response.headers["Location"] = f"/v1/datasets/{row.id}"
-    return DatasetOut.of(row)
+        return await _upload(parts, request, once)
+    if media_type == "application/json":
+        once.caller.require(Scope.ADMIN)
+        return await _register(parts, request, once)
+    hint = "Send multipart/form-data with an archive, or application/json with a path on the server."
+    raise UnsupportedMedia("unsupported_media_type", f"This takes no {media_type or 'body without a type'}.", hint)
 
 
 @router.delete("/{id_or_name}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_dataset(id_or_name: str, parts: Parts) -> None:
+def delete_dataset(id_or_name: str, parts: Parts, caller: Authenticated) -> None:
     """Forget a dataset. Uploaded images are removed; a registered folder stays as it is."""
-    service.delete(parts.database, id_or_name)
+    service.delete(parts.database, id_or_name, caller)
 
 
-async def _upload(parts: State, request: Request) -> DatasetTable:
+async def _upload(parts: State, request: Request, once: Once) -> Response:
     id = new_id("ds")
     target = await run_in_threadpool(parts.settings.folder, "uploads") / id
-    async with received(request, target, max_bytes=parts.settings.max_upload_bytes) as fields:
-        name = _validated(Upload, fields).name
-        folder = await run_in_threadpool(parts.settings.folder, "datasets/uploaded") / id
-        new = NewDataset(id, name, "uploaded", path=folder, upload=target)
-        return await run_in_threadpool(service.add, parts.database, new)
+    limit = parts.settings.max_upload_bytes
+    with once.held():
+        async with received(request, target, max_bytes=limit) as form:
+            name = _validated(Upload, form.fields).name
+            folder = await run_in_threadpool(parts.settings.folder, "datasets/uploaded") / id
+            new = NewDataset(id, once.caller.owner, name, "uploaded", path=folder, upload=target)
+            response = await _added(new, once, content=f"{name} {form.sha256}".encode())
+        if response.headers.get("Location") != _address(id):  # said again for another upload: this one is not needed
+            await run_in_threadpool(target.unlink, missing_ok=True)
+        return response
 
 
-async def _register(parts: State, request: Request) -> DatasetTable:
+async def _register(parts: State, request: Request, once: Once) -> Response:
     body = await read_limited(request, max_bytes=parts.settings.max_body_bytes)
     wanted = _validated(Registration, _parsed(body))
     folder = await run_in_threadpool(service.allowed_folder, parts.settings, wanted.path)
-    new = NewDataset(new_id("ds"), wanted.name, "registered", path=folder)
-    return await run_in_threadpool(service.add, parts.database, new)
+    new = NewDataset(new_id("ds"), once.caller.owner, wanted.name, "registered", path=folder)
+    with once.held():
+        return await _added(new, once, content=body)
+
+
+async def _added(new: NewDataset, once: Once, *, content: bytes) -> Response:
+    def work(session: Session) -> Answer:
+        row = service.add(session, new)
+        return Answer.of(DatasetOut.of(row), status=status.HTTP_202_ACCEPTED, headers={"Location": _address(row.id)})
+
+    return await run_in_threadpool(once.do_held, work, content=content)
+
+
+def _address(id: str) -> str:
+    return f"/v1/datasets/{id}"
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401

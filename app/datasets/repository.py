@@ -17,13 +17,16 @@ class DatasetRepository:
         self.session.add(row)
         self.session.flush()
 
-    def get(self, id: str) -> DatasetTable | None:
-        """One by id, or None."""
-        return self.session.get(DatasetTable, id)
+    def get(self, id: str, *, only: str | None = None) -> DatasetTable | None:
+        """One by id, or None; with `only`, of this owner alone."""
+        statement = select(DatasetTable).where(DatasetTable.id == id)
+        statement = statement if only is None else statement.where(DatasetTable.owner == only)
+        return self.session.scalars(statement).one_or_none()
 
-    def by_name(self, name: str) -> DatasetTable | None:
-        """One by name, or None."""
-        return self.session.scalars(select(DatasetTable).where(DatasetTable.name == name)).one_or_none()
+    def by_name(self, name: str, *, owner: str) -> DatasetTable | None:
+        """This owner's by name, or None."""
+        statement = select(DatasetTable).where(DatasetTable.owner == owner, DatasetTable.name == name)
+        return self.session.scalars(statement).one_or_none()
 
     def lock(self, id: str) -> DatasetTable | None:
         """One that nobody else changes or begins to use until the transaction ends."""
@@ -35,13 +38,14 @@ class DatasetRepository:
         statement = select(DatasetTable.id).where(DatasetTable.id == row.id).with_for_update(read=True)
         self.session.execute(statement)
 
-    def names(self) -> list[str]:
-        """Every name."""
-        return list(self.session.scalars(select(DatasetTable.name)))
+    def names(self, *, owner: str) -> list[str]:
+        """Every name that this owner has given."""
+        return list(self.session.scalars(select(DatasetTable.name).where(DatasetTable.owner == owner)))
 
-    def page(self, *, limit: int, before: str | None) -> list[DatasetTable]:
-        """Newest first, older than the id `before`."""
+    def page(self, *, limit: int, before: str | None, only: str | None) -> list[DatasetTable]:
+        """Newest first, older than the id `before`; with `only`, of this owner alone."""
         statement = select(DatasetTable).order_by(DatasetTable.id.desc()).limit(limit)
+        statement = statement if only is None else statement.where(DatasetTable.owner == only)
         return list(self.session.scalars(statement.where(DatasetTable.id < before) if before else statement))
 
     def oldest_validating(self) -> DatasetTable | None:

@@ -1,4 +1,7 @@
-"""What one can do with datasets. Functions that take the database are one transaction each."""
+"""What one can do with datasets. Functions that take the database are one transaction each.
+
+A name means the caller's own data set, or a built-in one; an id any that the caller sees.
+"""
 
 import os
 import shutil
@@ -10,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.callers import Caller
 from app.config import Settings
 from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_row
 from app.datasets.repository import DatasetRepository
@@ -28,9 +32,9 @@ Dataset = DatasetFacts | DatasetTable
 _POINTER = "#/dataset"
 
 
-def resolve(ref: DatasetRef, session: Session) -> DatasetFacts:
+def resolve(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
     """The dataset a spec means, ready to be used; it stays until the transaction ends."""
-    facts = _facts(ref, session)
+    facts = _facts(ref, session, caller)
     if facts.state not in ("available", "ready"):
         raise _not_ready(facts)
     if facts.kind == "built_in":
@@ -42,15 +46,17 @@ def resolve(ref: DatasetRef, session: Session) -> DatasetFacts:
     return facts
 
 
-def find(session: Session, id_or_name: str) -> Dataset:
-    """A dataset that must exist, by id or by name."""
-    found = _lookup(session, id_or_name)
+def find(session: Session, id_or_name: str, caller: Caller) -> Dataset:
+    """A dataset that must exist for this caller, by id or by name."""
+    found = _lookup(session, id_or_name, caller)
     if found is None:
         raise not_found("dataset", id_or_name)
     return found
 
 
-def list_datasets(database: Database, *, limit: int, after: str | None) -> tuple[Sequence[Dataset], str | None]:
+def list_datasets(
+    database: Database, caller: Caller, *, limit: int, after: str | None
+) -> tuple[Sequence[Dataset], str | None]:
     """A page and the id to go on from: first the built-in ones by name, then the others, newest first."""
     built_in = built_in_by_id()
     ids = list(built_in)
@@ -59,7 +65,7 @@ def list_datasets(database: Database, *, limit: int, after: str | None) -> tuple
     if len(items) <= limit:
         before = None if after in built_in else after
         with database.reading() as session:
-            items += DatasetRepository(session).page(limit=limit + 1 - len(items), before=before)
+            items += DatasetRepository(session).page(limit=limit + 1 - len(items), before=before, only=caller.only)
     return items[:limit], items[limit - 1].id if len(items) > limit else None
 
 
@@ -68,16 +74,18 @@ class NewDataset:
     """A dataset to be: an archive that has arrived, or a folder that was allowed."""
 
     id: str
+    owner: str
     name: str
     kind: str
     path: Path
     upload: Path | None = None
 
 
-def add(database: Database, new: NewDataset) -> DatasetTable:
+def add(session: Session, new: NewDataset) -> DatasetTable:
     """Store a dataset that the keeper then checks."""
     row = DatasetTable(
         id=new.id,
+        owner=new.owner,
         name=new.name,
         kind=new.kind,
         state="validating",
@@ -85,19 +93,19 @@ def add(database: Database, new: NewDataset) -> DatasetTable:
         upload=str(new.upload) if new.upload else None,
         created_at=datetime.now(UTC),
     )
+    refuse_taken(session, new.name, owner=new.owner)
     try:
-        with database.transaction() as session:
-            refuse_taken(session, new.name)
+        with session.begin_nested():
             DatasetRepository(session).add(row)
-    except IntegrityError as error:  # somebody else took the name at this very moment
+    except IntegrityError as error:  # the owner took the name at this very moment
         raise _name_taken(new.name) from error
     return row
 
 
-def refuse_taken(session: Session, name: str) -> None:
+def refuse_taken(session: Session, name: str, *, owner: str) -> None:
     """Raise unless the name is free. Built-in names are taken in any case: MNIST and mnist would be confused."""
     built_in = {known.casefold() for known in catalog.datasets()}
-    if name.casefold() in built_in or DatasetRepository(session).by_name(name) is not None:
+    if name.casefold() in built_in or DatasetRepository(session).by_name(name, owner=owner) is not None:
         raise _name_taken(name)
 
 
@@ -122,10 +130,10 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def delete(database: Database, id_or_name: str) -> None:
+def delete(database: Database, id_or_name: str, caller: Caller) -> None:
     """Forget a dataset that no unfinished job needs. Uploaded images go with it; a registered folder stays."""
     with database.transaction() as session:
-        found = find(session, id_or_name)
+        found = find(session, id_or_name, caller)
         if isinstance(found, DatasetFacts):
             raise Conflict("built_in", f"{found.name} is built in and cannot be deleted.", "Nothing needs to be done.")
         datasets = DatasetRepository(session)
@@ -140,16 +148,17 @@ def delete(database: Database, id_or_name: str) -> None:
         Path(row.upload).unlink(missing_ok=True)
 
 
-def _lookup(session: Session, id_or_name: str) -> Dataset | None:
+def _lookup(session: Session, id_or_name: str, caller: Caller) -> Dataset | None:
+    datasets = DatasetRepository(session)
     if is_id(id_or_name, "ds"):
-        return built_in_by_id().get(id_or_name) or DatasetRepository(session).get(id_or_name)
-    return built_in_by_name(id_or_name) or DatasetRepository(session).by_name(id_or_name)
+        return built_in_by_id().get(id_or_name) or datasets.get(id_or_name, only=caller.only)
+    return built_in_by_name(id_or_name) or datasets.by_name(id_or_name, owner=caller.owner)
 
 
-def _facts(ref: DatasetRef, session: Session) -> DatasetFacts:
-    found = _lookup(session, ref.label)
+def _facts(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
+    found = _lookup(session, ref.label, caller)
     if found is None:
-        known = [*catalog.datasets(), *DatasetRepository(session).names()]
+        known = [*catalog.datasets(), *DatasetRepository(session).names(owner=caller.owner)]
         detail = f"There is no dataset {ref.label!r}{did_you_mean(ref.label, known)}"
         raise refused(_POINTER, code="unknown_dataset", detail=detail, hint="See GET /v1/datasets for what there is.")
     if isinstance(found, DatasetFacts):

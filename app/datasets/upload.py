@@ -1,11 +1,12 @@
 """Receives an upload: a multipart body straight to disk, never whole in memory and never looked into."""
 
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from anyio import CancelScope
 from fastapi import Request
@@ -25,8 +26,8 @@ _WRITE_BYTES = 1 << 20
 
 
 @asynccontextmanager
-async def received(request: Request, target: Path, *, max_bytes: int) -> AsyncIterator[dict[str, str]]:
-    """The fields of a multipart body, with its `file` synced at `target`; removed again if the block raises."""
+async def received(request: Request, target: Path, *, max_bytes: int) -> AsyncIterator["Form"]:
+    """A multipart body, its `file` synced at `target`; removed again if the block raises."""
     try:
         yield await _receive(request, target, max_bytes)
     except BaseException:
@@ -46,18 +47,30 @@ async def read_limited(request: Request, *, max_bytes: int) -> bytes:
 
 
 @dataclass
-class _Form:
-    """Gathers what the parser finds. Bytes of the file wait in `pending` until somebody writes them."""
+class Form:
+    """Gathers what the parser finds. Bytes of the file wait in `pending` until `write` puts them into the file."""
 
     fields: dict[str, str] = field(default_factory=dict)
     pending: bytearray = field(default_factory=bytearray)
     has_file: bool = False
     ended: bool = False
+    _digest: Any = field(default_factory=hashlib.sha256)
     _name: str = ""
     _header: bytearray = field(default_factory=bytearray)
     _headers: dict[str, str] = field(default_factory=dict)
     _header_name: str = ""
     _value: bytearray = field(default_factory=bytearray)
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes written so far."""
+        return str(self._digest.hexdigest())
+
+    def write(self, file: IO[bytes]) -> None:
+        """Put what is pending into the file."""
+        self._digest.update(self.pending)
+        file.write(self.pending)
+        self.pending.clear()
 
     def parser(self, boundary: bytes) -> MultipartParser:
         return MultipartParser(
@@ -107,10 +120,10 @@ class _Form:
         self.ended = True
 
 
-async def _receive(request: Request, target: Path, max_bytes: int) -> dict[str, str]:
+async def _receive(request: Request, target: Path, max_bytes: int) -> Form:
     if int(request.headers.get("content-length") or 0) > max_bytes + _FRAME_BYTES:
         raise _too_large(max_bytes)
-    form = _Form()
+    form = Form()
     parser = form.parser(_boundary(request))
     try:
         with await run_in_threadpool(target.open, "wb") as file:
@@ -130,10 +143,10 @@ async def _receive(request: Request, target: Path, max_bytes: int) -> dict[str, 
     if not form.has_file:
         missing = {"type": "missing", "loc": ("body", "file"), "msg": "Field required"}
         raise RequestValidationError([missing], body=form.fields)
-    return form.fields
+    return form
 
 
-async def _copy(request: Request, parser: MultipartParser, form: _Form, *, file: IO[bytes], max_bytes: int) -> None:
+async def _copy(request: Request, parser: MultipartParser, form: Form, *, file: IO[bytes], max_bytes: int) -> None:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -141,17 +154,12 @@ async def _copy(request: Request, parser: MultipartParser, form: _Form, *, file:
             raise _too_large(max_bytes)
         parser.write(chunk)
         if len(form.pending) >= _WRITE_BYTES:
-            await run_in_threadpool(_write, file, form.pending)
-    await run_in_threadpool(_finish, file, form.pending)
+            await run_in_threadpool(form.write, file)
+    await run_in_threadpool(_finish, file, form)
 
 
-def _write(file: IO[bytes], pending: bytearray) -> None:
-    file.write(pending)
-    pending.clear()
-
-
-def _finish(file: IO[bytes], pending: bytearray) -> None:
-    _write(file, pending)
+def _finish(file: IO[bytes], form: Form) -> None:
+    form.write(file)
     file.flush()
     os.fsync(file.fileno())
 

@@ -88,17 +88,12 @@ def _weights(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
 
 
 def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
-    images = dataset.counts["train"]
-    if spec.validation == "test":
-        if not dataset.counts.get("test"):
-            yield FieldError(f"{dataset.name} has no test split", "no_test_split", pointer="#/validation")
-    else:
-        share = spec.validation or dataset.validation
-        held_out = round(images * share)
-        if held_out < 1:
-            detail = f"{share:g} of {images} images is none"
-            yield FieldError(detail, "validation_too_small", pointer="#/validation")
-        images -= held_out
+    if spec.validation == "test" and not dataset.counts.get("test"):
+        yield FieldError(f"{dataset.name} has no test split", "no_test_split", pointer="#/validation")
+    images = training_images(spec, dataset)
+    if spec.validation != "test" and images == dataset.counts["train"]:
+        detail = f"{spec.validation or dataset.validation:g} of {images} images is none"
+        yield FieldError(detail, "validation_too_small", pointer="#/validation")
     if spec.batch_size > images:
         detail = f"A batch of {spec.batch_size} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "batch_too_large", pointer="#/batch_size")
@@ -114,6 +109,12 @@ def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
     if spec.cutout is not None and spec.cutout >= seen:
         detail = f"A cutout of {spec.cutout} px leaves nothing of images of {seen} px"
         yield FieldError(detail, "cutout_too_large", pointer="#/cutout")
+
+
+def training_images(spec: Spec, dataset: DatasetFacts) -> int:
+    """How many images are left to train on, once some are held out; the split by classes may differ by a few."""
+    images = dataset.counts["train"]
+    return images if spec.validation == "test" else images - round(images * (spec.validation or dataset.validation))
 
 
 def _side_seen(spec: Spec, dataset: DatasetFacts) -> int:

@@ -1,16 +1,21 @@
 """Jobs over HTTP."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
+from sqlalchemy.orm import Session
 
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
-from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, preferred_wait
+from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, link_next, preferred_wait
+from app.idempotency.once import Answer, JustOnce
 from app.jobs import service
+from app.jobs.estimate import Estimate, estimate
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
 from app.jobs.stream import Head
+from app.security import Authenticated
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -20,21 +25,49 @@ SEVERAL = Query(max_length=20)  #: each tag is a subquery of its own
 Changes = Annotated[dict[str, Any] | None, Body(examples=[{"epochs": 20, "optimizer": {"weight_decay": 0.001}}])]
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED)
-def submit_job(submission: JobSubmission, parts: Parts, response: Response) -> JobOut:
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=JobOut,
+    responses={200: {"model": Estimate, "description": "With `validate_only`: what would run. Nothing is queued."}},
+)
+def submit_job(
+    submission: JobSubmission,
+    parts: Parts,
+    once: JustOnce,
+    validate_only: Annotated[bool, Query(description="Check the job and say what would run; queue nothing.")] = False,
+) -> Response:
     """Queue a job. It is safe once this answers; follow it at `Location`."""
-    return _accepted(service.submit(parts.database, parts.queue, submission), response)
+    most = parts.settings.max_waiting_per_owner
+    if validate_only:
+        with parts.database.reading() as session:
+            spec, dataset = service.checked(session, submission, once.caller)
+        return Answer.of(estimate(spec, dataset)).response()
+    return _made(parts, once, lambda session: service.submit(session, submission, once.caller, most_waiting=most))
 
 
-def _accepted(job: JobTable, response: Response) -> JobOut:
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return JobOut.whole(job, plots=[])
+def _made(parts: State, once: JustOnce, make: Callable[[Session], JobTable]) -> Response:
+    """The answer to a request for a new job; workers hear of it once it is safe."""
+    made: list[str] = []
+
+    def work(session: Session) -> Answer:
+        job = make(session)
+        made.append(job.id)
+        headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": RETRY_AFTER_SECONDS}
+        return Answer.of(JobOut.whole(job, plots=[]), status=status.HTTP_202_ACCEPTED, headers=headers)
+
+    response = once.do(work)
+    for id in made:
+        parts.queue.hint(id)
+    return response
 
 
 @router.get("")
 def list_jobs(
     parts: Parts,
+    caller: Authenticated,
+    request: Request,
+    response: Response,
     kind: Annotated[list[str] | None, SEVERAL] = None,
     state: Annotated[list[JobState] | None, SEVERAL] = None,
     tag: Annotated[list[str] | None, SEVERAL] = None,
@@ -43,20 +76,26 @@ def list_jobs(
     cursor: Cursor = None,
 ) -> JobPage:
     """Jobs, newest first. Repeat kind, state or tag to widen the search (tags: to narrow it)."""
-    wanted = JobFilter(kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id)
+    wanted = JobFilter(
+        kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
+    )
     jobs, last = service.list_jobs(parts.database, wanted, limit=limit, before=decode_cursor(cursor))
-    return JobPage(items=[JobHead.of(job) for job in jobs], next_cursor=encode_cursor(last))
+    page = JobPage(items=[JobHead.of(job) for job in jobs], next_cursor=encode_cursor(last))
+    link_next(request, response, page.next_cursor)
+    return page
 
 
 @router.get("/{job_id}", response_model=JobOut, responses={304: {"description": "Unchanged since the ETag given."}})
-async def get_job(job_id: str, parts: Parts, request: Request, response: Response) -> JobOut | Response:
+async def get_job(
+    job_id: str, parts: Parts, caller: Authenticated, request: Request, response: Response
+) -> JobOut | Response:
     """One job. `Prefer: wait=30` answers when the job has ended or is paused, or after so many seconds."""
     wait = preferred_wait(request)
     if wait:
-        await _until_at_rest(job_id, parts, wait_seconds=wait)
+        await _until_at_rest(job_id, parts, caller, wait_seconds=wait)
         response.headers["Preference-Applied"] = f"wait={wait}"
     with parts.database.reading() as session:
-        row = service.find(session, job_id)
+        row = service.find(session, job_id, caller)
         etag = f'"{row.revision}"'
         job = JobOut.whole(row, plots=service.plot_names(session, job_id))
     response.headers["ETag"] = etag
@@ -67,59 +106,64 @@ async def get_job(job_id: str, parts: Parts, request: Request, response: Respons
     return job
 
 
-@router.post("/{job_id}/cancel")
-def cancel_job(job_id: str, parts: Parts) -> JobOut:
+@router.post("/{job_id}/cancel", response_model=JobOut)
+def cancel_job(job_id: str, once: JustOnce) -> Response:
     """Stop a job. A running one is `cancelling` until its worker has stopped, within a batch."""
-    return _asked(job_id, parts, Verb.CANCEL)
+    return _asked(job_id, once, Verb.CANCEL)
 
 
-@router.post("/{job_id}/pause")
-def pause_job(job_id: str, parts: Parts) -> JobOut:
+@router.post("/{job_id}/pause", response_model=JobOut)
+def pause_job(job_id: str, once: JustOnce) -> Response:
     """Put a job aside. A running one is `pausing` until its worker has saved a checkpoint and stopped."""
-    return _asked(job_id, parts, Verb.PAUSE)
+    return _asked(job_id, once, Verb.PAUSE)
 
 
-@router.post("/{job_id}/resume")
-def resume_job(job_id: str, parts: Parts) -> JobOut:
+@router.post("/{job_id}/resume", response_model=JobOut)
+def resume_job(job_id: str, parts: Parts, once: JustOnce) -> Response:
     """Queue a paused job again; it goes on from its checkpoint, with its whole time limit."""
-    return _asked(job_id, parts, Verb.RESUME)
+    response = _asked(job_id, once, Verb.RESUME)
+    parts.queue.hint(job_id)
+    return response
 
 
-@router.post("/{job_id}/retry", status_code=status.HTTP_202_ACCEPTED)
-def retry_job(job_id: str, parts: Parts, response: Response) -> JobOut:
+@router.post("/{job_id}/retry", status_code=status.HTTP_202_ACCEPTED, response_model=JobOut)
+def retry_job(job_id: str, parts: Parts, once: JustOnce) -> Response:
     """Submit a failed or cancelled job again, as a new one that names it as its `source_id`."""
-    return _accepted(service.again(parts.database, parts.queue, job_id, verb="retry"), response)
+    return _again(job_id, parts, once, verb="retry")
 
 
-@router.post("/{job_id}/clone", status_code=status.HTTP_202_ACCEPTED)
-def clone_job(job_id: str, parts: Parts, response: Response, changes: Changes = None) -> JobOut:
+@router.post("/{job_id}/clone", status_code=status.HTTP_202_ACCEPTED, response_model=JobOut)
+def clone_job(job_id: str, parts: Parts, once: JustOnce, changes: Changes = None) -> Response:
     """Submit a job like this one. The body, if any, is a JSON Merge Patch (RFC 7396) of what was submitted.
 
     An object that names another optimizer, policy, architecture or data set replaces the old one whole.
     """
-    return _accepted(service.again(parts.database, parts.queue, job_id, verb="clone", changes=changes), response)
+    return _again(job_id, parts, once, verb="clone", changes=changes)
 
 
-def _asked(job_id: str, parts: State, verb: Verb) -> JobOut:
-    service.ask(parts.database, parts.queue, job_id, verb)
-    return _read(job_id, parts)
+def _again(job_id: str, parts: State, once: JustOnce, *, verb: str, changes: Changes = None) -> Response:
+    options: dict[str, Any] = {"verb": verb, "changes": changes, "most_waiting": parts.settings.max_waiting_per_owner}
+    return _made(parts, once, lambda session: service.again(session, job_id, once.caller, **options))
+
+
+def _asked(job_id: str, once: JustOnce, verb: Verb) -> Response:
+    def work(session: Session) -> Answer:
+        job = service.ask(session, job_id, verb, once.caller)
+        session.flush()
+        return Answer.of(JobOut.whole(job, plots=service.plot_names(session, job_id)))
+
+    return once.do(work)
 
 
 @router.delete("/{job_id}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_job(job_id: str, parts: Parts) -> None:
+def delete_job(job_id: str, parts: Parts, caller: Authenticated) -> None:
     """Remove an ended job, its history and its artifacts. Its model stays."""
-    service.delete(parts.database, parts.store, job_id)
+    service.delete(parts.database, parts.store, job_id, caller)
 
 
-def _read(job_id: str, parts: State) -> JobOut:
+async def _until_at_rest(job_id: str, parts: State, caller: Authenticated, *, wait_seconds: int) -> None:
     with parts.database.reading() as session:
-        job = service.find(session, job_id)
-        return JobOut.whole(job, plots=service.plot_names(session, job_id))
-
-
-async def _until_at_rest(job_id: str, parts: State, *, wait_seconds: int) -> None:
-    with parts.database.reading() as session:
-        service.find(session, job_id)
+        service.find(session, job_id, caller)
     try:
         await parts.watcher.until(job_id, _is_at_rest, timeout_seconds=wait_seconds)
     except TimeoutError:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse
 
+from app.callers import Caller
 from app.db.tables import ArtifactTable
 from app.domain.lifecycle import JobState
 from app.errors import Conflict, FieldError, NotFound, Unprocessable
@@ -16,6 +17,7 @@ from app.jobs.metrics import HISTORY, Phase, as_csv, check_series, collect
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import ArtifactOut, ArtifactPage, EventOut, EventPage, Metrics
 from app.jobs.stream import server_sent_events
+from app.security import Authenticated
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -32,6 +34,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 async def list_events(
     job_id: str,
     parts: Parts,
+    caller: Authenticated,
     request: Request,
     after: Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="Only events with a larger seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
@@ -39,16 +42,16 @@ async def list_events(
 ) -> EventPage | Response:
     """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job."""
     if accepts(request, "text/event-stream"):
-        return _stream(job_id, parts, after=_seq(last_event_id, after))
+        return _stream(job_id, parts, caller, after=_seq(last_event_id, after))
     with parts.database.reading() as session:
-        service.find(session, job_id)
+        service.find(session, job_id, caller)
         items = [EventOut.of(row) for row in JobRepository(session).events(job_id, after=after, limit=limit)]
     return EventPage(items=items, last_seq=items[-1].seq if items else after)
 
 
-def _stream(job_id: str, parts: State, *, after: int) -> Response:
+def _stream(job_id: str, parts: State, caller: Caller, *, after: int) -> Response:
     with parts.database.reading() as session:
-        job = service.find(session, job_id)
+        job = service.find(session, job_id, caller)
     if JobState(job.state).ended and after >= job.last_seq:
         return Response(status_code=status.HTTP_204_NO_CONTENT)  # tells an EventSource not to come back
     events = server_sent_events(parts.database, parts.watcher, job_id, after=after)
@@ -70,6 +73,7 @@ def _seq(last_event_id: str | None, after: int) -> int:
 def get_metrics(
     job_id: str,
     parts: Parts,
+    caller: Authenticated,
     request: Request,
     phase: Phase | None = None,
     series: Series = None,
@@ -77,7 +81,7 @@ def get_metrics(
 ) -> Metrics | Response:
     """Per-step and per-epoch columns. With `Accept: text/csv` the steps, or with `series` of epochs those."""
     with parts.database.reading() as session:
-        job = service.find(session, job_id)
+        job = service.find(session, job_id, caller)
         wanted: Phase = phase or ("range_test" if job.kind == "range_test" else "training")
         check_series(series or [], wanted)
         events = JobRepository(session).events(job_id, types=HISTORY)
@@ -89,37 +93,37 @@ def get_metrics(
 
 
 @router.get("/logs", response_class=PlainTextResponse)
-def get_logs(job_id: str, parts: Parts) -> str:
+def get_logs(job_id: str, parts: Parts, caller: Authenticated) -> str:
     """What happened, a line each; kept for failed jobs."""
     with parts.database.reading() as session:
-        service.find(session, job_id)
+        service.find(session, job_id, caller)
         types = ["state", "phase", "epoch", "checkpoint", "warning", "log", "rewind"]
         return render(JobRepository(session).events(job_id, types=types))
 
 
 @router.get("/artifacts")
-def list_artifacts(job_id: str, parts: Parts) -> ArtifactPage:
+def list_artifacts(job_id: str, parts: Parts, caller: Authenticated) -> ArtifactPage:
     """The files the job made, other than its model."""
     with parts.database.reading() as session:
-        service.find(session, job_id)
+        service.find(session, job_id, caller)
         return ArtifactPage(items=[ArtifactOut.of(row) for row in service.artifacts(session, job_id)])
 
 
 @router.get("/artifacts/{name}", response_class=Response, responses=FILE)
-def get_artifact(job_id: str, name: str, parts: Parts, request: Request) -> Response:
+def get_artifact(job_id: str, name: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One file."""
-    return _send(job_id, name, parts, request, kind="artifact")
+    return _send(job_id, name, parts, request, caller, kind="artifact")
 
 
 @router.get("/plots/{name}", response_class=Response, responses=FILE)
-def get_plot(job_id: str, name: str, parts: Parts, request: Request) -> Response:
+def get_plot(job_id: str, name: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """A picture, e.g. `range_test.png`, `learning_rate.svg`, `loss.png`, `accuracy.png`."""
-    return _send(job_id, name, parts, request, kind="plot")
+    return _send(job_id, name, parts, request, caller, kind="plot")
 
 
-def _send(job_id: str, name: str, parts: State, request: Request, *, kind: str) -> Response:
+def _send(job_id: str, name: str, parts: State, request: Request, caller: Caller, *, kind: str) -> Response:
     with parts.database.reading() as session:
-        job = service.find(session, job_id)
+        job = service.find(session, job_id, caller)
         row = session.get(ArtifactTable, (job_id, name))
     if row is not None:
         return send_file(request, parts.store, StoredFile(name, row.key, row.size, row.sha256, row.media_type))

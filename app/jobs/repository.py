@@ -37,6 +37,7 @@ class JobFilter:
     states: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     parent_id: str | None = None
+    owner: str | None = None  #: None is everybody's
 
 
 class JobRepository:
@@ -51,13 +52,13 @@ class JobRepository:
         self.session.flush()
         self.append(job, [NewEvent("state", {"state": job.state, "previous": None}, job.created_at)])
 
-    def get(self, id: str) -> JobTable | None:
-        """A job, or None."""
-        return self.session.get(JobTable, id)
+    def get(self, id: str, *, only: str | None = None) -> JobTable | None:
+        """A job, or None; with `only`, of this owner alone."""
+        return self.session.scalars(_one(id, only)).one_or_none()
 
-    def lock(self, id: str) -> JobTable | None:
-        """A job that nobody else changes until the transaction ends."""
-        statement = select(JobTable).where(JobTable.id == id).with_for_update(of=JobTable)
+    def lock(self, id: str, *, only: str | None = None) -> JobTable | None:
+        """A job that nobody else changes until the transaction ends; with `only`, of this owner alone."""
+        statement = _one(id, only).with_for_update(of=JobTable)
         return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
     def page(self, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
@@ -70,6 +71,8 @@ class JobRepository:
 
     def _restricted(self, statement: Select[tuple[JobTable]], wanted: JobFilter) -> Select[tuple[JobTable]]:
         statement = statement.where(JobTable.parent_id == wanted.parent_id)  # children only with their parent
+        if wanted.owner is not None:
+            statement = statement.where(JobTable.owner == wanted.owner)
         if wanted.kinds:
             statement = statement.where(JobTable.kind.in_(wanted.kinds))
         if wanted.states:
@@ -147,6 +150,11 @@ class JobRepository:
         statement = update(JobTable).where(JobTable.id == job_id, JobTable.model_id == model_id)
         self.session.execute(statement.values(model_id=None, revision=JobTable.revision + 1))
 
+    def count_waiting(self, owner: str, *, most: int) -> int:
+        """How many jobs of an owner wait for a worker; counts no further than `most`."""
+        waiting = select(JobTable.id).where(JobTable.owner == owner, JobTable.state == JobState.QUEUED).limit(most)
+        return self.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+
     def count_by_kind_and_state(self) -> list[tuple[str, str, int]]:
         """How many jobs there are of each kind in each state."""
         statement = select(JobTable.kind, JobTable.state, func.count()).group_by(JobTable.kind, JobTable.state)
@@ -160,3 +168,8 @@ class JobRepository:
         """Whether a job that has not ended needs this dataset."""
         unfinished = JobTable.state.not_in([state.value for state in ENDED])
         return bool(self.session.scalar(select(exists().where(JobTable.dataset_id == dataset_id, unfinished))))
+
+
+def _one(id: str, only: str | None) -> Select[JobTable]:
+    statement = select(JobTable).where(JobTable.id == id)
+    return statement if only is None else statement.where(JobTable.owner == only)

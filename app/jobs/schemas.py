@@ -77,6 +77,7 @@ class JobHead(Out):
     """A job as lists show it."""
 
     id: str
+    owner: str
     kind: str
     name: str | None
     tags: list[str]

@@ -1,4 +1,4 @@
-"""What one can do with jobs. Each function is one transaction; hints to workers leave after it."""
+"""What one can do with jobs, within the caller's transaction; hints to workers leave after it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,35 +8,40 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
-from app.datasets.service import resolve
+from app.callers import Caller, administrator
+from app.datasets.service import DatasetFacts, resolve
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
 from app.db.types import database_now, now_seconds
 from app.domain.lifecycle import JobState, Verb, after_verb
-from app.errors import Conflict, not_found
+from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
-from app.jobs.checks import check
+from app.jobs.checks import Spec, check
 from app.jobs.repository import JobFilter, JobRepository
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import Envelope, Submission, spec_of
-from app.queue import Queue
 
 
-def submit(database: Database, queue: Queue, submission: Submission) -> JobTable:
-    """Check a job, store it, and tell the workers. Once this returns, the job is safe."""
-    with database.transaction() as session:
-        job = _add(session, submission)
-    queue.hint(job.id)
-    return job
+def submit(
+    session: Session,
+    submission: Submission,
+    caller: Caller,
+    *,
+    most_waiting: int | None = None,
+    source: JobTable | None = None,
+) -> JobTable:
+    """Check a job and store it; once the transaction has ended, it is safe. Tell the workers then.
 
-
-def _add(session: Session, submission: Submission, *, source: JobTable | None = None) -> JobTable:
-    spec = spec_of(submission)
-    dataset = resolve(spec.dataset, session)
-    check(spec, dataset)
+    With `most_waiting`, an owner who has so many jobs waiting already is refused.
+    """
+    spec, dataset = checked(session, submission, caller)
+    jobs = JobRepository(session)
+    if most_waiting is not None and jobs.count_waiting(caller.owner, most=most_waiting) >= most_waiting:
+        raise _too_many(most_waiting)
     envelope = submission.model_dump(include=set(Envelope.model_fields) - {"tags"})
     job = JobTable(
         id=new_id("job"),
+        owner=caller.owner,
         kind=spec.kind,
         tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
         state=JobState.QUEUED,
@@ -48,27 +53,42 @@ def _add(session: Session, submission: Submission, *, source: JobTable | None = 
         hinted_at=database_now(),
         **envelope,
     )
-    JobRepository(session).add(job)
+    jobs.add(job)
     return job
+
+
+def checked(session: Session, submission: Submission, caller: Caller) -> tuple[Spec, DatasetFacts]:
+    """What a submission runs and on what, or the problem with it."""
+    spec = spec_of(submission)
+    dataset = resolve(spec.dataset, session, caller)
+    check(spec, dataset)
+    return spec, dataset
 
 
 def again(
-    database: Database, queue: Queue, id: str, *, verb: str, changes: Mapping[str, Any] | None = None
+    session: Session,
+    id: str,
+    caller: Caller,
+    *,
+    verb: str,
+    changes: Mapping[str, Any] | None = None,
+    most_waiting: int | None = None,
 ) -> JobTable:
-    """A new job from an old one: `retry` as it was, once it has failed or was cancelled; `clone` with changes."""
-    with database.transaction() as session:
-        source = find(session, id)
-        if verb == "retry" and source.state not in (JobState.FAILED, JobState.CANCELLED):
-            detail = f"The job is {source.state}; only a failed or cancelled one is tried again."
-            raise Conflict("cannot_retry", detail, "POST …/clone makes a new job of any.")
-        job = _add(session, resubmission(source, changes or {}), source=source)
-    queue.hint(job.id)
-    return job
+    """A new job from an old one: `retry` as it was, once it has failed or was cancelled; `clone` with changes.
+
+    It belongs to the owner of the old one, also where an administrator makes it.
+    """
+    source = find(session, id, caller)
+    heir = administrator(source.owner) if caller.only is None else caller
+    if verb == "retry" and source.state not in (JobState.FAILED, JobState.CANCELLED):
+        detail = f"The job is {source.state}; only a failed or cancelled one is tried again."
+        raise Conflict("cannot_retry", detail, "POST …/clone makes a new job of any.")
+    return submit(session, resubmission(source, changes or {}), heir, most_waiting=most_waiting, source=source)
 
 
-def find(session: Session, id: str) -> JobTable:
-    """A job that must exist."""
-    job = JobRepository(session).get(id) if is_id(id, "job") else None
+def find(session: Session, id: str, caller: Caller) -> JobTable:
+    """A job that must exist for this caller."""
+    job = JobRepository(session).get(id, only=caller.only) if is_id(id, "job") else None
     if job is None:
         raise not_found("job", id)
     return job
@@ -83,21 +103,18 @@ def list_jobs(
     return jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None
 
 
-def ask(database: Database, queue: Queue, id: str, verb: Verb) -> JobTable:
+def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:
     """Cancel, pause or resume a job; a running one stops within a batch. Asking twice is asking once."""
-    with database.transaction() as session:
-        jobs = JobRepository(session)
-        job = _lock(jobs, id)
-        state = JobState(job.state)
-        to = after_verb(verb, state)
-        if to is None:
-            raise _conflict(verb, state)
-        if to is not state:
-            jobs.move(job, to)
-        if verb is Verb.RESUME:
-            _begin_again(job, session)
+    jobs = JobRepository(session)
+    job = _lock(jobs, id, caller)
+    state = JobState(job.state)
+    to = after_verb(verb, state)
+    if to is None:
+        raise _conflict(verb, state)
+    if to is not state:
+        jobs.move(job, to)
     if verb is Verb.RESUME:
-        queue.hint(job.id)
+        _begin_again(job, session)
     return job
 
 
@@ -121,11 +138,17 @@ _PAST = {JobState.SUCCEEDED: "succeeded", JobState.FAILED: "failed", JobState.CA
 _WAIT = "Look again in a moment: GET …/jobs/{id} shows its state."
 
 
-def delete(database: Database, store: ArtifactStore, id: str) -> None:
-    """Remove an ended job with its history and artifacts; its model stays."""
+def _too_many(most: int) -> TooManyRequests:
+    detail = f"{most:,} jobs of yours wait already, which is as many as may."
+    hint = "Submit more once some have begun, or cancel what is not needed."
+    return TooManyRequests("too_many_waiting", detail, hint, retry_after_seconds=30)
+
+
+def delete(database: Database, store: ArtifactStore, id: str, caller: Caller) -> None:
+    """Remove an ended job with its history and artifacts, in a transaction of its own; its model stays."""
     with database.transaction() as session:
         jobs = JobRepository(session)
-        job = _lock(jobs, id)
+        job = _lock(jobs, id, caller)
         if not JobState(job.state).ended:
             raise Conflict("job_not_ended", f"The job is {job.state}.", "Cancel it first: POST …/cancel.")
         jobs.delete(job)
@@ -144,8 +167,8 @@ def plot_names(session: Session, job_id: str) -> list[str]:
     return [name for name in names if name.endswith((".png", ".svg"))]
 
 
-def _lock(jobs: JobRepository, id: str) -> JobTable:
-    job = jobs.lock(id) if is_id(id, "job") else None
+def _lock(jobs: JobRepository, id: str, caller: Caller) -> JobTable:
+    job = jobs.lock(id, only=caller.only) if is_id(id, "job") else None
     if job is None:
         raise not_found("job", id)
     return job

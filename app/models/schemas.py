@@ -21,6 +21,7 @@ class ModelOut(BaseModel):
     """A trained model and what is needed to use it."""
 
     id: str
+    owner: str
     job_id: str
     name: str
     architecture: dict[str, Any]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FAILED = 1
 WRONG_USAGE = 2
 
-Host = Annotated[str, typer.Option(help="Where to listen; other than loopback only with SUPERCYCLE_API_KEY.")]
+Host = Annotated[str, typer.Option(help="Where to listen; other than loopback only with a key.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535)]
 
 
@@ -46,7 +46,7 @@ def serve(
     with sole_use(folder):
         port = free_port(host, port)
         if settings.database.startswith("sqlite"):
-            _upgrade(settings)
+            upgrade_schema(settings)
         parts = parts_of(
             host=host,
             port=port,
@@ -81,7 +81,7 @@ def keeper() -> None:
 
 def migrate() -> None:
     """Bring the database's schema up to date."""
-    say(f"the database is at revision {_upgrade(load_settings(None))}")
+    say(f"the database is at revision {upgrade_schema(load_settings(None))}")
 
 
 def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -122,11 +122,10 @@ def load_settings(data_dir: Path | None) -> "Settings":
 
 
 def _refuse_open_door(host: str, settings: "Settings") -> None:
-    if settings.api_key is None and not is_loopback_address(host):
-        raise typer.BadParameter(
-            f"{host} can be reached from other machines; set SUPERCYCLE_API_KEY first, or listen on 127.0.0.1",
-            param_hint="--host",
-        )
+    from app.api_keys.doors import why_closed  # noqa: PLC0415 - comes with the server extra only
+
+    if not is_loopback_address(host) and (reason := why_closed(settings)):
+        raise typer.BadParameter(f"{host} can be reached from other machines: {reason}", param_hint="--host")
 
 
 def _become(module: str, *arguments: str) -> NoReturn:
@@ -136,7 +135,8 @@ def _become(module: str, *arguments: str) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - no shell
 
 
-def _upgrade(settings: "Settings") -> str:
+def upgrade_schema(settings: "Settings") -> str:
+    """Run the migrations that are missing; ends the command where that fails."""
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - comes with the server extra only
 
     from app.db.migrate import upgrade  # noqa: PLC0415

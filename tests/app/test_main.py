@@ -39,7 +39,8 @@ class TestAddress:
         process = start(tmp_path, "--host", host)
         _, message = process.communicate(timeout=60)
         assert process.returncode == 2
-        assert f"without SUPERCYCLE_API_KEY the service listens on loopback only, not on {host}" in message
+        assert "SUPERCYCLE_API_KEY is not set" in message
+        assert f"so the service listens on loopback only, not on {host}" in message
 
 
 class TestProcess:

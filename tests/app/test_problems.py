@@ -157,9 +157,9 @@ class TestFields:
     )
     def test_every_endpoint_refuses_unknown_parameters(self, client, method, path):
         body = MINIMAL if path == "/v1/jobs" else None
-        answer = problem(client.request(method, f"{path}?validate_only=true", json=body), 422)
+        answer = problem(client.request(method, f"{path}?dry_run=true", json=body), 422)
         assert answer["code"] == "unknown_parameter"
-        assert [error["parameter"] for error in answer["errors"]] == ["validate_only"]
+        assert [error["parameter"] for error in answer["errors"]] == ["dry_run"]
 
 
 class TestBodies:

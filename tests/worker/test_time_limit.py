@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from app.artifacts.store import ArtifactStore
+from app.callers import administrator
 from app.db.tables import JobTable
 from app.domain.lifecycle import Verb
 from app.domain.specs import parse_spec
@@ -81,7 +82,9 @@ def over_once(monkeypatch, read):
 @pytest.fixture
 def resume(database, queue):
     def ask(id):
-        service.ask(database, queue, id, Verb.RESUME)
+        with database.transaction() as session:
+            service.ask(session, id, Verb.RESUME, administrator())
+        queue.hint(id)
 
     return ask
 
@@ -171,7 +174,8 @@ class TestFail:
 
         def cancel(event):
             if is_training(event) and read(id)[0].state == "running":
-                service.ask(database, queue, id, Verb.CANCEL)
+                with database.transaction() as session:
+                    service.ask(session, id, Verb.CANCEL, administrator())
             return is_training(event)
 
         over_once(id, cancel)

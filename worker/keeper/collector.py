@@ -1,4 +1,4 @@
-"""Removes what nobody will use again: folders of jobs that have ended, and objects that no row names."""
+"""Removes what nobody will use again: folders of ended jobs, objects that no row names, answers kept for a day."""
 
 import shutil
 import time
@@ -13,6 +13,7 @@ from app.config import Settings
 from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
+from app.idempotency.repository import forget_old
 from worker.keeper.garbage import Garbage
 
 log = structlog.get_logger()
@@ -42,6 +43,8 @@ class Collector:
         for kind in ("checkpoints", "attempts"):
             self._remove_old(kind, is_wanted=self._is_unfinished)
         self._remove_old("uploads", is_wanted=self._is_dataset)
+        with self._database.transaction() as session:
+            forget_old(session)
         if self._garbage:
             self._garbage.begin()
 

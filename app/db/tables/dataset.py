@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base
@@ -14,7 +15,8 @@ class DatasetTable(Base):
     __tablename__ = "datasets"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    owner: Mapped[str] = mapped_column(default="admin")
+    name: Mapped[str]  #: unlike any other of its owner's
     kind: Mapped[str]  #: uploaded or registered
     state: Mapped[str]  #: validating, ready or invalid
     path: Mapped[str]  #: folder of its images; for an upload where they will be
@@ -27,3 +29,5 @@ class DatasetTable(Base):
     channel_std: Mapped[list[float] | None]
     report: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("owner", "name"),)

@@ -59,7 +59,10 @@ class JobTable(Base):
     tags: Mapped[list["JobTagTable"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     # In the order of a claim, or each would sort the whole queue.
-    __table_args__ = (Index("ix_jobs_state_priority_id", "state", priority.desc(), "id"),)
+    __table_args__ = (
+        Index("ix_jobs_state_priority_id", "state", priority.desc(), "id"),
+        Index("ix_jobs_owner_id", "owner", "id"),
+    )
 
 
 class JobTagTable(Base):

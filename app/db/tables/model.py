@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey
+from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.tables.base import Base
@@ -15,6 +15,7 @@ class ModelTable(Base):
     __tablename__ = "models"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(default="admin")
     job_id: Mapped[str] = mapped_column(index=True)  # no foreign key: the job may be deleted
     name: Mapped[str]
     architecture: Mapped[dict[str, Any]]
@@ -29,6 +30,8 @@ class ModelTable(Base):
     created_at: Mapped[datetime]
 
     files: Mapped[list["ModelFileTable"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+    __table_args__ = (Index("ix_models_owner_id", "owner", "id"),)
 
 
 class ModelFileTable(Base):

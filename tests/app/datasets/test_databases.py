@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.callers import administrator
 from app.datasets import service
 from app.datasets.repository import DatasetRepository
 from app.datasets.service import NewDataset
@@ -28,9 +29,14 @@ def pets(database, images, tmp_path, check_all):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-    row = service.add(database, NewDataset(new_id("ds"), "pets", "registered", tmp_path / "pets"))
+    row = add(database, tmp_path / "pets")
     check_all()
     return row
+
+
+def add(database, path, owner="admin"):
+    with database.transaction() as session:
+        return service.add(session, NewDataset(new_id("ds"), owner, "pets", "registered", path))
 
 
 def refusals(action):
@@ -50,10 +56,10 @@ def refusals(action):
 
 class TestNames:
     def test_of_two_at_once_one_gets_it(self, database):
-        def add():
-            service.add(database, NewDataset(new_id("ds"), "pets", "registered", Path("/pets")))
+        def add_pets():
+            add(database, Path("/pets"))
 
-        attempts = [refusals(add) for _ in range(4)]
+        attempts = [refusals(add_pets) for _ in range(4)]
         for thread, _ in attempts:
             thread.join(30)
         assert [code for _, codes in attempts for code in codes] == ["name_taken"] * 3
@@ -70,8 +76,8 @@ class TestChecks:
 class TestDelete:
     def test_waits_for_a_submission_under_way_and_is_then_refused(self, database, pets):
         with database.transaction() as session:
-            facts = service.resolve(DatasetRef(name="pets"), session)
-            thread, codes = refusals(lambda: service.delete(database, "pets"))
+            facts = service.resolve(DatasetRef(name="pets"), session, administrator())
+            thread, codes = refusals(lambda: service.delete(database, "pets", administrator()))
             time.sleep(0.3)  # long enough to be deleted, if nothing held it
             job = JobTable(id=new_id("job"), kind="training", state="queued", spec={}, created_at=datetime.now(UTC))
             job.dataset_id = facts.id
@@ -79,4 +85,4 @@ class TestDelete:
         thread.join(30)
         assert codes == ["dataset_in_use"]
         with database.reading() as session:
-            assert service.find(session, "pets").id == pets.id
+            assert service.find(session, "pets", administrator()).id == pets.id

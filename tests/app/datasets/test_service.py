@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.callers import administrator
 from app.datasets import service
 from app.datasets.built_in import class_counts
 from app.datasets.facts import built_in_by_name
@@ -23,7 +24,7 @@ REAL = Path(__file__).parents[3] / "../shared/data"
 def resolve(database):
     def call(**ref):
         with database.reading() as session:
-            return service.resolve(DatasetRef(**ref), session)
+            return service.resolve(DatasetRef(**ref), session, administrator())
 
     return call
 

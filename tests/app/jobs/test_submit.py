@@ -29,6 +29,7 @@ class TestAccepted:
         assert job.pop("spec")["epochs"] == 10
         assert job == {
             "id": job["id"],
+            "owner": "admin",
             "kind": "training",
             "name": None,
             "tags": [],
@@ -256,8 +257,8 @@ class TestDatasets:
 
     @pytest.mark.parametrize("state", ["validating", "invalid"])
     def test_one_that_is_not_ready(self, client, minimal, parts, tmp_path, state):
-        add(parts.database, NewDataset(new_id("ds"), "pets", "uploaded", path=tmp_path))
         with parts.database.transaction() as session:
+            add(session, NewDataset(new_id("ds"), "admin", "pets", "uploaded", path=tmp_path))
             session.scalars(select(DatasetTable)).one().state = state
         response = client.post("/v1/jobs", json=minimal | {"dataset": "pets"})
         assert response.status_code in (409, 422)

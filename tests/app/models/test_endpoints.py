@@ -43,6 +43,7 @@ class TestGet:
         digest = hashlib.sha256(WEIGHTS).hexdigest()
         assert model == {
             "id": id,
+            "owner": "admin",
             "job_id": "job_1",
             "name": "mlp on digits",
             "architecture": {"name": "mlp"},

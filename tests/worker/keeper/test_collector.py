@@ -2,9 +2,12 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from app.db.tables import IdempotencyKeyTable
 from worker.keeper import collector
 from worker.keeper.collector import Collector
 
@@ -41,6 +44,16 @@ class TestCollector:
         os.utime(upload, (then, then))
         collect()
         assert not upload.exists()
+
+    def test_forgets_answers_after_a_day(self, collect, database):
+        now = datetime.now(UTC)
+        with database.transaction() as session:
+            for key, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
+                facts = {"owner": "ann", "fingerprint": "", "status": 202, "headers": {}, "body": ""}
+                session.add(IdempotencyKeyTable(key=key, created_at=now - age, **facts))
+        collect()
+        with database.reading() as session:
+            assert list(session.scalars(select(IdempotencyKeyTable.key))) == ["young"]
 
     def test_looks_only_now_and_then(self, collect, settings):
         collect()

@@ -1,0 +1,1 @@
+"""API keys: made on the server, stored as digests, shown once."""

@@ -1,0 +1,84 @@
+"""`validate_only`: what would run, with nothing queued; and how many jobs may wait."""
+
+import pytest
+
+from app.config import Settings
+
+BODY = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
+
+
+def ask(client, **changes):
+    return client.post("/v1/jobs?validate_only=true", json=BODY | changes)
+
+
+class TestEstimate:
+    @pytest.mark.parametrize(
+        ("changes", "steps", "search_steps"),
+        [
+            # 1797 images, of which 20 % are held out, leave 1438: 11 batches of 128
+            ({"epochs": 3, "schedule": {"max_lr": 0.1}}, 33, 0),
+            ({"epochs": 3}, 33, 200),  # too short to verify: a sweep of 100 steps, extended once
+            ({"epochs": 40}, 440, 132),  # 30 % of the steps
+            ({"epochs": 3, "schedule": {"max_lr": 0.1}, "accumulation_steps": 2}, 15, 0),
+            ({"epochs": 3, "schedule": {"max_lr": 0.1}, "validation": 0.5}, 21, 0),
+            ({"kind": "range_test"}, 100, 0),
+            ({"kind": "range_test", "repeats": 3, "steps": 150}, 450, 0),
+        ],
+    )
+    def test_steps(self, client, changes, steps, search_steps):
+        answer = ask(client, **changes)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert (body["steps"], body["search_steps"], body["children"]) == (steps, search_steps, 0)
+
+    def test_the_spec_has_its_defaults(self, client):
+        body = ask(client, name="n", tags=["t"]).json()
+        assert body["spec"]["batch_size"] == 128
+        assert "name" not in body["spec"]
+        assert client.get(f"/v1/datasets/{body['dataset_id']}").json()["name"] == "digits"
+
+    def test_nothing_is_queued(self, client, queue):
+        assert "location" not in ask(client).headers
+        assert client.get("/v1/jobs").json()["items"] == []
+        assert queue.hints == []
+
+    @pytest.mark.parametrize("changes", [{"epochs": 0}, {"dataset": "nope"}, {"architecture": "nope"}])
+    def test_what_would_be_refused_is(self, client, changes):
+        assert ask(client, **changes).json()["code"] == client.post("/v1/jobs", json=BODY | changes).json()["code"]
+
+
+class TestMostWaiting:
+    @pytest.fixture
+    def sqlite_settings(self, sqlite_settings):
+        return Settings(data_dir=sqlite_settings.data_dir, max_waiting_per_owner=2)
+
+    def test_one_more_is_refused_until_one_has_begun(self, client, put_job, parts):
+        for state in ("running", "paused", "succeeded", "queued"):
+            put_job(parts.database, owner="admin", state=state)
+        put_job(parts.database, owner="ann", state="queued")
+        job = client.post("/v1/jobs", json=BODY)
+        assert job.status_code == 202
+        for path in ("/v1/jobs", f"/v1/jobs/{job.json()['id']}/clone"):
+            refused = client.post(path, json=BODY)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_waiting")
+            assert int(refused.headers["retry-after"]) > 0
+        client.post(f"/v1/jobs/{job.json()['id']}/cancel")
+        assert client.post("/v1/jobs", json=BODY).status_code == 202
+
+
+class TestLinks:
+    @pytest.mark.parametrize("path", ["/v1/jobs?tag=a&tag=b&limit=2", "/v1/datasets?limit=2"])
+    def test_lists_name_their_next_page(self, client, put_job, parts, path):
+        for _ in range(3):
+            put_job(parts.database, tags=["a", "b"])
+        page = client.get(path)
+        link = page.links["next"]["url"]
+        assert link.startswith("/v1/")
+        following = client.get(link)
+        assert following.status_code == 200
+        assert {item["id"] for item in page.json()["items"]}.isdisjoint(
+            {item["id"] for item in following.json()["items"]}
+        )
+
+    def test_the_last_page_names_none(self, client):
+        assert "link" not in client.get("/v1/jobs").headers
