@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 << 20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(8 << 30, gt=0, description="Largest uploaded archive or .npz.")
+    webhook_private_hosts: bool = Field(
+        False, description="Webhooks may lead to private or loopback addresses, and over plain http."
+    )
 
     @field_validator("dataset_roots", mode="before")
     @classmethod

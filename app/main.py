@@ -36,6 +36,7 @@ from app.queue import CeleryQueue, Queue
 from app.schedules.endpoints import router as schedules
 from app.security import authenticate, permit, permit_reading
 from app.state import State
+from app.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
 trainings, follow them live, and download models, curves and plots. Errors are `application/problem+json`."""
@@ -84,7 +85,7 @@ def create_app(settings: Settings, *, queue: Queue | None = None, may_be_open: b
     # The scheme is only for the document: `authenticate` also says whether a key is needed at all.
     scheme = HTTPBearer(auto_error=False, description="The key, where the server was given one.")
     checks = (Depends(scheme), Depends(authenticate), Depends(refuse_unknown_parameters))
-    for router in (jobs, follow, datasets, models, architectures):
+    for router in (jobs, follow, datasets, models, architectures, webhooks):
         app.include_router(router, dependencies=[*checks, Depends(permit)], responses=problems.RESPONSES)
     app.include_router(schedules, dependencies=[*checks, Depends(permit_reading)], responses=problems.RESPONSES)
     return app

@@ -186,13 +186,12 @@ class Attempt:
         self._reporter.commit_with(lambda claims: self._write_success(claims, ending, model))
 
     def _write_success(self, claims: Claims, ending: Finished, model: ModelTable | None) -> None:
-        job = claims.finish(self._lease, JobState.SUCCEEDED)
+        job = claims.finish(self._lease, JobState.SUCCEEDED, model_id=model.id if model else None)
         if job.state != JobState.SUCCEEDED:
             return  # cancelled at the last moment
         job.result = plain(ending.result)
         if model is not None:
             claims.session.add(model)
-            job.model_id = model.id
 
     def _store_model(self, made: ModelMade) -> ModelTable:
         files = []

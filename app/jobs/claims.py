@@ -15,6 +15,7 @@ from app.db.tables import JobTable
 from app.db.types import database_in, database_now, now_seconds
 from app.domain.lifecycle import LIVE, JobState, after_loss
 from app.jobs.repository import JobRepository, NewEvent
+from app.webhooks.outbox import tell_of_job
 
 BACKOFF = [timedelta(seconds=seconds) for seconds in (0.5, 5, 30)]  #: after the first, second, … crash
 # One statement, which both databases read alike: two workers may meet the first of its kind at once.
@@ -80,8 +81,10 @@ class Claims:
         )
         job = self.session.scalars(statement).one_or_none()
         if job is not None:
-            job.started_at = job.started_at or datetime.now(UTC)
             self.jobs.append(job, [NewEvent("state", {"state": JobState.RUNNING, "previous": JobState.QUEUED})])
+            if job.started_at is None:  # once in a job's life, however often it is tried
+                job.started_at = datetime.now(UTC)
+                tell_of_job(self.session, job)
         return job
 
     def _one_at_a_time(self) -> None:
@@ -114,14 +117,18 @@ class Claims:
         self.session.flush()
         return self.renew(lease)
 
-    def finish(self, lease: Lease, to: JobState, *, error: dict[str, Any] | None = None) -> JobTable:
+    def finish(
+        self, lease: Lease, to: JobState, *, error: dict[str, Any] | None = None, model_id: str | None = None
+    ) -> JobTable:
         """End the job. One that was to be cancelled ends as cancelled, whatever it had reached.
 
-        One that was only to be paused ends as it did.
+        One that was only to be paused ends as it did. Only a job that succeeded gets the model.
         """
         job = self.held(lease)
         if job.state == JobState.CANCELLING:
             to, error = JobState.CANCELLED, None
+        if to is JobState.SUCCEEDED:
+            job.model_id = model_id
         self.jobs.move(job, to, error=error)
         return job
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer
 from app.db.tables import JobEventTable, JobTable, JobTagTable
 from app.db.types import now_seconds
 from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
+from app.webhooks.outbox import tell_of_job
 
 CANCELLED = {
     "code": "cancelled",
@@ -82,7 +83,7 @@ class JobRepository:
         return statement
 
     def move(self, job: JobTable, to: JobState, *, error: dict[str, Any] | None = None) -> None:
-        """Change a locked job's state and write it into the history."""
+        """Change a locked job's state, write it into the history, and tell webhooks of it."""
         previous = JobState(job.state)
         check_move(previous, to)
         job.state = to
@@ -97,6 +98,7 @@ class JobRepository:
             self._let_go(job)
         data = {"state": to.value, "previous": previous.value} | ({"error": error} if error else {})
         self.append(job, [NewEvent("state", data)])
+        tell_of_job(self.session, job)
 
     def _let_go(self, job: JobTable) -> None:
         """Nobody works on it any more; what it ran counts until its lease ended, if that was sooner."""

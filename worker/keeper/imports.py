@@ -19,6 +19,7 @@ from app.datasets.repository import DatasetRepository
 from app.datasets.schemas import Report
 from app.db.session import Database
 from app.db.tables import DatasetTable
+from app.webhooks.outbox import tell_of_dataset
 from worker.datasets.errors import Problem
 from worker.keeper.check import Request, aside_of, invalid
 
@@ -97,7 +98,9 @@ class Importer:
         columns = verdict.model_dump()
         with self.database.transaction() as session:  # first: if it fails, the next round does all of this again
             mine = update(DatasetTable).where(DatasetTable.id == check.dataset.id, DatasetTable.state == "validating")
-            found = session.execute(mine.values(**columns, upload=None).returning(DatasetTable.id)).one_or_none()
+            found = session.scalars(mine.values(**columns, upload=None).returning(DatasetTable)).one_or_none()
+            if found is not None:
+                tell_of_dataset(session, found)
         log.info("dataset check ended", dataset_id=check.dataset.id, state=verdict.state)
         _kill(check)
         is_wanted = found is not None and verdict.state == "ready"  # else it failed, or was deleted in the meantime

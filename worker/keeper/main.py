@@ -1,4 +1,7 @@
-"""The keeper's loop: one elected process that sweeps and checks datasets. `python -m worker.keeper` runs it."""
+"""The keeper's loop: one elected process that sweeps, checks datasets and sends events.
+
+`python -m worker.keeper` runs it.
+"""
 
 import argparse
 import signal
@@ -14,11 +17,15 @@ from app.logs import configure_logs
 from app.parent import follow_stdin
 from app.queue import CeleryQueue
 from worker.keeper.collector import Collector
+from worker.keeper.deliveries import Deliverer
 from worker.keeper.election import Election
 from worker.keeper.imports import Importer
+from worker.keeper.sending import Sender
 from worker.keeper.sweeper import Sweeper
 
 log = structlog.get_logger()
+
+STOP_SECONDS = 2.0  #: for what is being sent; the next keeper sends again what takes longer
 
 
 def main() -> None:
@@ -47,6 +54,8 @@ class Keeper:
         self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
         self._importer = Importer(self._database)
         self._collector = Collector(self._database, settings, store=ArtifactStore(settings.storage))
+        sender = Sender(private_allowed=settings.webhook_private_hosts)
+        self._deliverer = Deliverer(self._database, send=sender.send)
         self._elected = False
 
     def run(self) -> None:
@@ -56,8 +65,10 @@ class Keeper:
                 self._round()
         finally:
             self._importer.stop()
+            self._deliverer.stop(patience_seconds=STOP_SECONDS)
         if self._elected:
             self._election.resign()
+        self._database.dispose()
 
     def _round(self) -> None:
         try:
@@ -67,10 +78,12 @@ class Keeper:
             log.warning("the database does not answer", error=str(error))
             return
         if self._elected:
-            for duty in (self._sweeper.sweep, self._importer.advance, self._collector.collect):
+            duties = (self._sweeper.sweep, self._importer.advance, self._deliverer.advance, self._collector.collect)
+            for duty in duties:
                 self._do(duty)
         elif was_elected:
             self._importer.stop()
+            self._deliverer.stop()
             self._sweeper.pause()
 
     def _do(self, duty: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from app.db.tables.job import JobTable, JobTagTable
 from app.db.tables.job_event import JobEventTable
 from app.db.tables.keeper import KeeperTable
 from app.db.tables.model import ModelFileTable, ModelTable
+from app.db.tables.webhook import WebhookDeliveryTable, WebhookTable
 from app.db.tables.worker import WorkerTable
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "KeeperTable",
     "ModelFileTable",
     "ModelTable",
+    "WebhookDeliveryTable",
+    "WebhookTable",
     "WorkerTable",
 ]

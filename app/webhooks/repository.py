@@ -1,0 +1,59 @@
+"""Webhooks and their deliveries in the database, within the caller's transaction."""
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.db.tables import WebhookDeliveryTable, WebhookTable
+from app.db.types import database_now
+
+
+class WebhookRepository:
+    """Rows of webhooks and of what was to be delivered to them."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, row: WebhookTable) -> None:
+        """Store a new one."""
+        self.session.add(row)
+        self.session.flush()
+
+    def get(self, id: str, *, only: str | None) -> WebhookTable | None:
+        """One by id, or None; with `only`, of this owner alone."""
+        statement = select(WebhookTable).where(WebhookTable.id == id)
+        statement = statement if only is None else statement.where(WebhookTable.owner == only)
+        return self.session.scalars(statement).one_or_none()
+
+    def count(self, owner: str) -> int:
+        """How many an owner has."""
+        return self.session.scalar(select(func.count()).where(WebhookTable.owner == owner)) or 0
+
+    def page(self, *, limit: int, before: str | None, only: str | None) -> list[WebhookTable]:
+        """Newest first, older than the id `before`; with `only`, of this owner alone."""
+        statement = select(WebhookTable).order_by(WebhookTable.id.desc()).limit(limit)
+        statement = statement if only is None else statement.where(WebhookTable.owner == only)
+        return list(self.session.scalars(statement.where(WebhookTable.id < before) if before else statement))
+
+    def delete(self, row: WebhookTable) -> None:
+        """Forget one, with its deliveries."""
+        self.session.execute(delete(WebhookTable).where(WebhookTable.id == row.id))
+
+    def deliveries(self, webhook_id: str, *, limit: int, before: str | None) -> list[WebhookDeliveryTable]:
+        """What was to be delivered to one, newest first, older than the id `before`."""
+        statement = select(WebhookDeliveryTable).where(WebhookDeliveryTable.webhook_id == webhook_id)
+        statement = statement.order_by(WebhookDeliveryTable.id.desc()).limit(limit)
+        return list(self.session.scalars(statement.where(WebhookDeliveryTable.id < before) if before else statement))
+
+    def lock_delivery(self, webhook_id: str, id: str) -> WebhookDeliveryTable | None:
+        """One delivery to this webhook, that nobody claims until the transaction ends."""
+        statement = select(WebhookDeliveryTable).where(
+            WebhookDeliveryTable.id == id, WebhookDeliveryTable.webhook_id == webhook_id
+        )
+        return self.session.scalars(statement.with_for_update()).one_or_none()
+
+    def put_first(self, row: WebhookDeliveryTable) -> None:
+        """Make a locked delivery due now, as if it had not been tried; what is being sent of it is not noted."""
+        values = {"state": "pending", "attempts": 0, "fence": row.fence + 1, "next_at": database_now()}
+        statement = update(WebhookDeliveryTable).where(WebhookDeliveryTable.id == row.id)
+        self.session.execute(statement.values(**values, delivered_at=None))
+        self.session.refresh(row)
