@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
@@ -12,12 +11,14 @@ from supercycle.errors import ProblemError, UnexpectedAnswer
 from supercycle.files import as_archive, save
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport
+from supercycle.transport import segment as _segment
+from supercycle.webhooks import Webhooks
 
 # Checking in a large archive takes the service longer than answering a question.
 UPLOAD_TIMEOUT_SECONDS = 600.0
 
 
-class Client:
+class Client(Webhooks):
     """Talks to one Supercycle service.
 
     `url` and `api_key` default to SUPERCYCLE_URL and SUPERCYCLE_API_KEY. `timeout` is in seconds and bounds
@@ -162,10 +163,3 @@ class Client:
                 raise
             return False
         return True
-
-
-def _segment(text: str) -> str:
-    """`text` as one segment of a path: an id that was mistyped must not become another address."""
-    if not text:
-        raise ValueError("an id or a name must not be empty")
-    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

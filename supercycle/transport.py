@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -182,3 +183,10 @@ def _problem(response: httpx.Response) -> ProblemError:
         status=response.status_code,
         retry_after_seconds=float(retry_after) if retry_after.isdecimal() else 0.0,
     )
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a path: an id that was mistyped must not become another address."""
+    if not text:
+        raise ValueError("an id or a name must not be empty")
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

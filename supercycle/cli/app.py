@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from supercycle.cli import again, architectures, datasets, jobs, keys, models, operate, submit
+from supercycle.cli import again, architectures, datasets, jobs, keys, models, operate, submit, webhooks
 from supercycle.cli.options import wants_json
 from supercycle.cli.output import print_json
 from supercycle.cli.refusals import print_error
@@ -94,5 +94,6 @@ again.register(app)
 architectures.register(app)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(models.app, name="models")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operating a service")
 operate.register(app)

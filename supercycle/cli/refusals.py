@@ -13,7 +13,9 @@ HINTS = {
     "unknown_architecture_option": "See its options with: supercycle architectures NAME",
     "unknown_dataset": "See what there is with: supercycle datasets list",
     "unknown_job": "See what there is with: supercycle jobs",
+    "unknown_delivery": "See what there is with: supercycle webhooks deliveries WEBHOOK",
     "unknown_model": "See what there is with: supercycle models list",
+    "unknown_webhook": "See what there is with: supercycle webhooks list",
     "unknown_weights": "See its weights with: supercycle architectures NAME",
 }
 # What a job that has ended leaves to do, by what was asked of it.
