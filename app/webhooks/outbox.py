@@ -34,9 +34,9 @@ def _tell(session: Session, owner: str, event: EventType, facts: Callable[[], di
     if not webhooks:
         return
     told = {"event_id": new_id("evt"), "type": event, "payload": body_of(event, facts())}
-    usual = {"state": "pending", "attempts": 0, "fence": 0, "created_at": datetime.now(UTC), "next_at": database_now()}
+    usual = {"state": "pending", "attempts": 0, "fence": 0, "created_at": datetime.now(UTC)}
     rows = [{"id": new_id("dlv"), "webhook_id": webhook, **told, **usual} for webhook in webhooks]
-    session.execute(insert(WebhookDeliveryTable).values(rows))
+    session.execute(insert(WebhookDeliveryTable).values(next_at=database_now()), rows)
 
 
 def _listening(session: Session, owner: str) -> list[tuple[str, list[str]]]:
