@@ -10,7 +10,7 @@ from supercycle.config import service_url
 from supercycle.errors import ProblemError, UnexpectedAnswer
 from supercycle.files import as_archive, save
 from supercycle.jobs import Job, file_table
-from supercycle.transport import Json, Transport
+from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
 from supercycle.webhooks import Webhooks
 
@@ -22,8 +22,9 @@ class Client(Webhooks):
     """Talks to one Supercycle service.
 
     `url` and `api_key` default to SUPERCYCLE_URL and SUPERCYCLE_API_KEY. `timeout` is in seconds and bounds
-    each wait for the network. Reads are repeated for `patience` seconds while the service is away; what
-    changes something is sent once. Errors are those of `supercycle.errors`.
+    each wait for the network. Every request is repeated for `patience` seconds while the service is away or
+    busy; an `Idempotency-Key` of its own lets the service do once what is sent twice. A key that the caller gives
+    does the same over several runs of a program. Errors are those of `supercycle.errors`.
     """
 
     def __init__(
@@ -53,22 +54,25 @@ class Client(Webhooks):
         """Give the connections back."""
         self._transport.close()
 
-    def train(self, **spec: Any) -> Job:  # noqa: ANN401
+    def train(self, *, idempotency_key: str | None = None, **spec: Any) -> Job:  # noqa: ANN401
         """Submit a training; the keywords are the fields of its spec, and how to run it.
 
         That is `name`, `tags`, `priority`, `device`, `max_attempts`, `max_runtime_seconds` and `on_time_limit`.
         `preset="blog"` or `"case_study"` fills in everything; what is given beside it wins.
         """
-        return self.submit({"kind": "training", **spec})
+        return self.submit({"kind": "training", **spec}, idempotency_key=idempotency_key)
 
-    def range_test(self, **spec: Any) -> Job:  # noqa: ANN401
+    def range_test(self, *, idempotency_key: str | None = None, **spec: Any) -> Job:  # noqa: ANN401
         """Submit a learning-rate range test; the keywords are the fields of its spec, and those on how to run it."""
-        return self.submit({"kind": "range_test", **spec})
+        return self.submit({"kind": "range_test", **spec}, idempotency_key=idempotency_key)
 
-    def submit(self, body: Json) -> Job:
-        """Submit a job as the HTTP interface takes it."""
-        response = self._transport.send("POST", "/v1/jobs", json=body)
-        return Job(self._transport, self._transport.read_json(response))
+    def submit(self, body: Json, *, idempotency_key: str | None = None) -> Job:
+        """Submit a job as the HTTP interface takes it.
+
+        The same body under the same `idempotency_key` gives the job that was made first; another body is a
+        ProblemError with the code `idempotency_mismatch`.
+        """
+        return Job(self._transport, self._transport.post("/v1/jobs", json=body, idempotency_key=idempotency_key))
 
     def job(self, job_id: str) -> Job:
         """The job with this id."""
@@ -94,29 +98,35 @@ class Client(Webhooks):
         """One data set."""
         return self._transport.get_json(f"/v1/datasets/{_segment(id_or_name)}")
 
-    def add_dataset(self, name: str, path: str | Path) -> Json:
+    def add_dataset(self, name: str, path: str | Path, *, idempotency_key: str | None = None) -> Json:
         """Upload an archive, an .npz, or a folder packed on the way; the service then checks it (state `validating`).
 
         It holds a folder of pictures for each class, IDX files named as MNIST's, or the arrays of Keras or MedMNIST.
         """
-        with as_archive(Path(path)) as archive, archive.open("rb") as file:
+        with as_archive(Path(path)) as archive:
+            headers = idempotency_headers(idempotency_key)
+            return self._transport.patiently(lambda: self._upload(name, archive, headers=headers))
+
+    def _upload(self, name: str, archive: Path, *, headers: dict[str, str]) -> Json:
+        with archive.open("rb") as file:  # from its start, each time
             response = self._transport.send(
                 "POST",
                 "/v1/datasets",
                 data={"name": name},
                 files={"file": (archive.name, file)},
+                headers=headers,
                 timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
             )
         return self._transport.read_json(response)
 
-    def register_dataset(self, name: str, path: str) -> Json:
+    def register_dataset(self, name: str, path: str, *, idempotency_key: str | None = None) -> Json:
         """Make a folder on the server known as a data set; `path` is the server's."""
-        response = self._transport.send("POST", "/v1/datasets", json={"name": name, "path": path})
-        return self._transport.read_json(response)
+        body = {"name": name, "path": path}
+        return self._transport.post("/v1/datasets", json=body, idempotency_key=idempotency_key)
 
     def delete_dataset(self, id_or_name: str) -> None:
         """Forget a data set and its uploaded images; ProblemError where a job needs it. A registered folder stays."""
-        self._transport.send("DELETE", f"/v1/datasets/{_segment(id_or_name)}")
+        self._transport.delete(f"/v1/datasets/{_segment(id_or_name)}")
 
     def architectures(self) -> list[Json]:
         """Every network that can be trained."""
@@ -145,7 +155,7 @@ class Client(Webhooks):
     def preview_schedule(self, schedule: Json, steps: int, *, max_points: int = 1000) -> Json:
         """Learning rate and momentum over `steps` optimizer steps, as columns; nothing is queued."""
         body = {"schedule": schedule, "steps": steps, "max_points": max_points}
-        return self._transport.read_json(self._transport.send("POST", "/v1/schedules/preview", json=body))
+        return self._transport.post("/v1/schedules/preview", json=body)
 
     def readiness(self) -> Json:
         """Each part of the service with whether it works: `ready`, and `parts` by name, each `ok` and `detail`."""

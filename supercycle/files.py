@@ -1,5 +1,6 @@
 """Files between a program and the service: checked downloads, and folders packed for upload."""
 
+import gzip
 import hashlib
 import tarfile
 import tempfile
@@ -56,8 +57,13 @@ def as_archive(path: Path) -> Iterator[Path]:
 
 def _pack(folder: Path, archive: Path) -> None:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
-    # Pictures are compressed already: the least effort loses nothing. Links are packed as what they point to.
-    with tarfile.open(archive, "w:gz", compresslevel=1, dereference=True) as packed:
+    # Pictures are compressed already: the least effort loses nothing. Links are packed as what they point to. Without a
+    # time in its head the same folder gives the same archive, which the service must see where an upload is repeated.
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=1, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", dereference=True) as packed,
+    ):
         for path in files:
             packed.add(path, arcname=path.relative_to(folder).as_posix(), recursive=False)
 

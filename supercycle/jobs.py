@@ -115,21 +115,21 @@ class Job:
         self.data = self._ask("resume")
         return self
 
-    def retry(self) -> "Job":
+    def retry(self, *, idempotency_key: str | None = None) -> "Job":
         """Submit a failed or cancelled job again, from the start, as the new job that is returned."""
-        return Job(self._transport, self._ask("retry"))
+        return Job(self._transport, self._ask("retry", idempotency_key=idempotency_key))
 
-    def clone(self, /, **changes: Any) -> "Job":  # noqa: ANN401
+    def clone(self, /, *, idempotency_key: str | None = None, **changes: Any) -> "Job":  # noqa: ANN401
         """Submit a job like this one; returns the new job. The keywords are fields of the spec, as of `train()`.
 
         A field of an object changes alone: `clone(epochs=20, optimizer={"weight_decay": 0.001})`. None stands for
         the default.
         """
-        return Job(self._transport, self._ask("clone", json=changes))
+        return Job(self._transport, self._ask("clone", idempotency_key=idempotency_key, json=changes))
 
     def delete(self) -> None:
         """Forget an ended job, its history and its files; its model stays."""
-        self._transport.send("DELETE", self.path)
+        self._transport.delete(self.path)
 
     def download(self, folder: str | Path) -> list[Path]:
         """Save every artifact, plot and model file in `folder`; each one whole and checked, or not at all.
@@ -155,7 +155,7 @@ class Job:
         return files
 
     def _ask(self, verb: str, **request: Any) -> Json:  # noqa: ANN401 - what httpx takes
-        return self._transport.read_json(self._transport.send("POST", f"{self.path}/{verb}", **request))
+        return self._transport.post(f"{self.path}/{verb}", **request)
 
     def _look_ended(self) -> bool:
         return self.refresh().has_ended

@@ -1,6 +1,7 @@
 """Requests to one service: the key, retries of what is safe to repeat, problems turned into errors."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -18,6 +19,34 @@ Answer = TypeVar("Answer")
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 LARGEST_PAGE = 200
+LONGEST_KEY = 255
+IN_PROGRESS = "idempotency_in_progress"
+# The request never left this machine.
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class Patience:
+    """How long the same thing is tried again: for `seconds` after the first failure, with growing pauses."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Something went well; the next failure is a first one."""
+        self._failing_since: float | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+
+    def wait_out(self, error: ConnectionFailed | ProblemError) -> None:
+        """Wait until it is time for another try; raises `error` where that would be in vain or too late."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        delay = retry_delay_seconds(error)
+        if delay is None or now + max(delay, self._pause) > self._failing_since + self._seconds:
+            raise error
+        time.sleep(max(delay, self._pause))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
 
 class Transport:
@@ -59,10 +88,34 @@ class Transport:
             raise _problem(response)
         return response
 
-    def get(self, path: str, *, params: Mapping[str, Any] | None = None) -> httpx.Response:
+    def get(
+        self, path: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """GET, again while the service is away or busy, for as long as the client is patient."""
         given = _given(params or {})
-        return self.patiently(lambda: self.send("GET", path, params=given))
+        return self.patiently(lambda: self.send("GET", path, params=given, headers=headers))
+
+    def post(self, path: str, *, idempotency_key: str | None = None, **request: Any) -> Json:  # noqa: ANN401
+        """POST, again like a read: by its key the service knows that it is the same one, and does it once."""
+        headers = idempotency_headers(idempotency_key)
+        return self.read_json(self.patiently(lambda: self.send("POST", path, headers=headers, **request)))
+
+    def delete(self, path: str) -> None:
+        """DELETE, again like a read; nothing left to delete after a try whose answer was lost is what was wanted."""
+        may_be_done = False
+
+        def once() -> None:
+            nonlocal may_be_done
+            try:
+                self.send("DELETE", path)
+            except ConnectionFailed as error:
+                may_be_done = may_be_done or not isinstance(error.__cause__, NOT_SENT)
+                raise
+            except ProblemError as error:
+                if error.status != 404 or not may_be_done:
+                    raise
+
+        self.patiently(once)
 
     def get_json(self, path: str, *, params: Mapping[str, Any] | None = None) -> Json:
         """The JSON object at `path`."""
@@ -108,19 +161,13 @@ class Transport:
                 return
 
     def patiently(self, action: Callable[[], Answer], *, patience_seconds: float | None = None) -> Answer:
-        """Do `action` again, with growing pauses, while nothing answers or the service says 503."""
-        patience = self.patience_seconds if patience_seconds is None else patience_seconds
-        deadline = time.monotonic() + patience
-        pause = FIRST_PAUSE_SECONDS
+        """Do `action` again, with growing pauses, while nothing answers or the service is busy."""
+        patience = Patience(self.patience_seconds if patience_seconds is None else patience_seconds)
         while True:
             try:
                 return action()
             except (ConnectionFailed, ProblemError) as error:
-                wait = retry_delay_seconds(error)
-                if wait is None or time.monotonic() + max(wait, pause) > deadline:
-                    raise
-            time.sleep(max(wait, pause))
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                patience.wait_out(error)
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
@@ -143,9 +190,18 @@ def retry_delay_seconds(error: Exception) -> float | None:
     """How long to wait before another try; None for an error that would come again."""
     if isinstance(error, ConnectionFailed):
         return FIRST_PAUSE_SECONDS
-    if isinstance(error, ProblemError) and error.status == 503:
+    if isinstance(error, ProblemError) and (error.status in (429, 503) or error.code == IN_PROGRESS):
         return max(error.retry_after_seconds, FIRST_PAUSE_SECONDS)
     return None
+
+
+def idempotency_headers(key: str | None) -> dict[str, str]:
+    """The header that makes a POST safe to repeat: with the caller's key, or one that nobody else has."""
+    if key is None:
+        key = str(uuid.uuid4())
+    elif not 1 <= len(key) <= LONGEST_KEY or not all("!" <= letter <= "~" for letter in key):
+        raise ValueError(f"an idempotency key is 1 to {LONGEST_KEY} visible ASCII characters, not {key!r}")
+    return {"Idempotency-Key": key}
 
 
 def _checked_url(url: str) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from supercycle.cli.follow import follow
 from supercycle.cli.output import complain, console, percent, print_table, say
@@ -21,7 +21,7 @@ from supercycle.errors import SupercycleError
 from supercycle.jobs import Job
 
 OUT = Path("demo-out")
-WORK = {"dataset": "digits", "architecture": {"name": "resnet9", "width": 16}}
+WORK: dict[str, Any] = {"dataset": "digits", "architecture": {"name": "resnet9", "width": 16}}
 EPOCHS = 10
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0

@@ -79,12 +79,6 @@ class TestSubmit:
         assert "#/epochs: must be at least 1" in str(error)
         assert str(error).endswith("Give epochs between 1 and 10000.")
 
-    def test_is_not_sent_twice(self, service, client, canned):
-        service.answers["POST /v1/jobs"] = canned({"title": "Busy", "code": "unavailable"}, 503)
-        with pytest.raises(ProblemError, match="Busy"):
-            client.train(dataset="digits")
-        assert len(service.requests) == 1
-
     def test_an_id_stays_one_segment_of_the_path(self, service, client):
         with pytest.raises(ProblemError):
             client.job("../models")
