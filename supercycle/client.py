@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
+from supercycle.downloads import Progress, save_all
 from supercycle.errors import ProblemError, UnexpectedAnswer
-from supercycle.files import as_archive, save
+from supercycle.files import as_archive
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
@@ -144,13 +145,9 @@ class Client(Webhooks):
         """One trained model."""
         return self._transport.get_json(f"/v1/models/{_segment(model_id)}")
 
-    def download_model(self, model_id: str, folder: str | Path) -> list[Path]:
-        """Save a model's files in `folder`; each one whole and checked, or not at all."""
-        files = file_table(self.model(model_id)["files"])
-        return [
-            save(self._transport, href, folder=Path(folder), name=name, sha256=sha256)
-            for name, (href, sha256) in files.items()
-        ]
+    def download_model(self, model_id: str, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
+        """Save a model's files in `folder`, as `Job.download` does; each one whole and checked, or not at all."""
+        return save_all(self._transport, file_table(self.model(model_id)["files"]), folder=folder, progress=progress)
 
     def preview_schedule(self, schedule: Json, steps: int, *, max_points: int = 1000) -> Json:
         """Learning rate and momentum over `steps` optimizer steps, as columns; nothing is queued."""

@@ -1,42 +1,11 @@
-"""Files between a program and the service: checked downloads, and folders packed for upload."""
+"""What is uploaded: archives as they are, and folders packed into one."""
 
 import gzip
-import hashlib
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-
-from supercycle.errors import DigestMismatch, UnexpectedAnswer
-from supercycle.transport import Transport
-
-
-def save(transport: Transport, href: str, *, folder: Path, name: str, sha256: str | None) -> Path:
-    """Download one file into `folder` under `name`; what is there under that name is whole, or was there before."""
-    target = folder / _plain(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return transport.patiently(lambda: _fetch(transport, href, target=target, sha256=sha256))
-
-
-def _fetch(transport: Transport, href: str, *, target: Path, sha256: str | None) -> Path:
-    digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as scratch:
-        partial = Path(scratch) / target.name
-        with transport.stream(href) as response, partial.open("wb") as file:
-            for chunk in response.iter_bytes():
-                digest.update(chunk)
-                file.write(chunk)
-        if sha256 is not None and digest.hexdigest() != sha256.removeprefix("sha256:"):
-            raise DigestMismatch(f"{target.name} arrived damaged: its sha256 is {digest.hexdigest()}, not {sha256}")
-        return partial.replace(target)
-
-
-def _plain(name: str) -> str:
-    """`name`, once it is known to stay inside the folder it is meant for."""
-    if not name or "\\" in name or PurePosixPath(name).name != name or name == "..":
-        raise UnexpectedAnswer(f"the service named a file {name!r}; only plain file names are saved")
-    return name
+from pathlib import Path
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from supercycle.downloads import Progress, save_all
 from supercycle.errors import NotReady, WaitTimeout
 from supercycle.events import ABSENCE_SECONDS, ENDED_STATES, PAUSED, Event, Follower
-from supercycle.files import save
 from supercycle.transport import Json, Transport
 
 # Of one request; the service answers sooner where the job has ended or is paused.
@@ -131,19 +131,17 @@ class Job:
         """Forget an ended job, its history and its files; its model stays."""
         self._transport.delete(self.path)
 
-    def download(self, folder: str | Path) -> list[Path]:
+    def download(self, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
         """Save every artifact, plot and model file in `folder`; each one whole and checked, or not at all.
 
         Of a job that goes on, what it has so far, and NotReady where that is nothing. A job that ended
-        without any files gives an empty list.
+        without any files gives an empty list. Broken connections are taken up again, and so is a download that an
+        earlier run had to leave. `progress(name, received_bytes, total_bytes)` is called as a file comes in.
         """
         files = self._files()
         if not files and not self.has_ended:
             raise NotReady(f"{self.id} is {self.state} and has nothing to download yet")
-        return [
-            save(self._transport, href, folder=Path(folder), name=name, sha256=sha256)
-            for name, (href, sha256) in files.items()
-        ]
+        return save_all(self._transport, files, folder=folder, progress=progress)
 
     def _files(self) -> dict[str, tuple[str, str | None]]:
         """Name → where it is and its digest, where the service gives one."""

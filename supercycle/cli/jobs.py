@@ -8,6 +8,7 @@ import typer
 from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect
 from supercycle.cli.output import complain, print_json, print_table, say
 from supercycle.cli.report import FOLLOW, GO_ON, tell_state, tidy, whole
+from supercycle.cli.transfers import transfer_bars
 from supercycle.errors import NotReady
 from supercycle.jobs import Job
 
@@ -73,7 +74,8 @@ def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: 
     """Save a job's plots and files and its model, each one checked; of a job that goes on, what it has so far."""
     job = connect(context).job(job_id)
     try:
-        files = job.download(to or Path(job.id))
+        with transfer_bars(as_json=as_json) as progress:
+            files = job.download(to or Path(job.id), progress=progress)
     except NotReady as error:
         raise NotReady(f"{error}; {_how_to_go_on(job)}") from error
     print_saved(files, as_json=as_json)

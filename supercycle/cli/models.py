@@ -8,6 +8,7 @@ import typer
 from supercycle.cli.jobs import print_saved
 from supercycle.cli.options import AsJson, Folder, Limit, connect, refuse_empty
 from supercycle.cli.output import cell_text, percent, print_json, print_table
+from supercycle.cli.transfers import transfer_bars
 
 app = typer.Typer(help="Trained models.", no_args_is_help=True)
 
@@ -41,4 +42,6 @@ def download(
     as_json: AsJson = False,
 ) -> None:
     """Save a model's files, each one checked."""
-    print_saved(connect(context).download_model(model_id, to or Path(model_id)), as_json=as_json)
+    with transfer_bars(as_json=as_json) as progress:
+        files = connect(context).download_model(model_id, to or Path(model_id), progress=progress)
+    print_saved(files, as_json=as_json)

@@ -16,12 +16,12 @@ JOB_ID = "job_01h2xcejqtf2nbrexx3vqjhp41"
 
 @dataclass
 class Answer:
-    """One canned answer; `cut` breaks the connection before the body is complete."""
+    """One canned answer; `cut` breaks the connection that many bytes before the body is complete."""
 
     body: object = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    cut: bool = False
+    cut: int = 0
 
     def content(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -76,7 +76,7 @@ class FakeService:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content) + (100 if answer.cut else 0)))
+                self.send_header("Content-Length", str(len(content) + answer.cut))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -150,7 +150,7 @@ def job_body():
 def event_stream(canned):
     """Makes a text/event-stream answer of (seq, type, data), as the service writes it."""
 
-    def make(*events, cut=False):
+    def make(*events, cut=0):
         text = ": hello\n\n"
         for seq, kind, data in events:
             body = {"seq": seq, "type": kind, "time": "2026-01-01T00:00:00+00:00", "attempt": 1, "data": data}

@@ -104,7 +104,7 @@ class TestReads:
         assert len(service.requests) == 3
 
     def test_wait_out_a_broken_connection(self, service, client, canned, job_body):
-        service.answers[f"GET {JOB}"] = [canned(b"{", cut=True), canned(job_body())]
+        service.answers[f"GET {JOB}"] = [canned(b"{", cut=100), canned(job_body())]
         assert client.job(JOB.rpartition("/")[2]).state == "running"
 
     def test_lists_go_through_all_pages(self, service, client, canned, job_body):
@@ -154,7 +154,7 @@ class TestEvents:
     def test_a_broken_stream_is_taken_up_after_the_last_event(self, service, client, canned, job_body, event_stream):
         service.answers[f"GET {JOB}"] = canned(job_body())
         service.answers[f"GET {JOB}/events"] = [
-            event_stream((1, "state", RUNNING), (2, "phase", {"phase": "training"}), cut=True),
+            event_stream((1, "state", RUNNING), (2, "phase", {"phase": "training"}), cut=100),
             canned({"title": "Busy", "code": "unavailable"}, 503),
             event_stream((2, "phase", {"phase": "training"}), (3, "epoch", {"epoch": 1})),  # one twice
             event_stream((4, "state", SUCCEEDED)),
@@ -239,7 +239,7 @@ class TestDownload:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "loss.png", "weights.safetensors"]
 
     def test_a_cut_file_is_fetched_again(self, service, canned, job, tmp_path):
-        service.answers["GET /files/log.txt"] = [canned(b"l", cut=True), canned(b"log")]
+        service.answers["GET /files/log.txt"] = [canned(b"l", cut=100), canned(b"log")]
         job.download(tmp_path)
         assert (tmp_path / "log.txt").read_bytes() == b"log"
 

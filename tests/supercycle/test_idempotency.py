@@ -74,7 +74,7 @@ class TestPosts:
             {"body": BUSY, "status": 503},
             {"body": {"title": "Slow down", "code": "too_many_requests"}, "status": 429},
             {"body": IN_PROGRESS, "status": 409},
-            {"body": b"{", "cut": True},
+            {"body": b"{", "cut": 100},
         ],
         ids=["busy", "limited", "in progress", "broken connection"],
     )
@@ -118,7 +118,7 @@ class TestUploads:
         content = bytes(range(256)) * 1000
         (tmp_path / "cats.zip").write_bytes(content)
         taken = canned({"name": "cats"}, 202)
-        service.answers["POST /v1/datasets"] = [canned(BUSY, 503), canned(b"{", cut=True), taken]
+        service.answers["POST /v1/datasets"] = [canned(BUSY, 503), canned(b"{", cut=100), taken]
         assert client.add_dataset("cats", tmp_path / "cats.zip") == {"name": "cats"}
         assert [content in request.body for request in service.requests] == [True] * 3
         assert len(set(keys(service, "/v1/datasets"))) == 1
@@ -145,7 +145,7 @@ class TestDeletes:
 
     def test_what_is_gone_after_a_lost_answer_was_deleted(self, service, client, canned):
         gone = canned({"title": "Not found", "code": "unknown_dataset"}, 404)
-        service.answers["DELETE /v1/datasets/cats"] = [canned(b"", 500, cut=True), gone]
+        service.answers["DELETE /v1/datasets/cats"] = [canned(b"", 500, cut=100), gone]
         client.delete_dataset("cats")
         assert len(service.requests) == 2
 
