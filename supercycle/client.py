@@ -75,6 +75,13 @@ class Client(Webhooks):
         """
         return Job(self._transport, self._transport.post("/v1/jobs", json=body, idempotency_key=idempotency_key))
 
+    def validate(self, body: Json) -> Json:
+        """What `submit` would make of it, without queueing anything; ProblemError where it would be refused.
+
+        `spec` with everything filled in, and how many `children` and `steps` it would come to.
+        """
+        return self._transport.post("/v1/jobs", params={"validate_only": "true"}, json=body)
+
     def job(self, job_id: str) -> Job:
         """The job with this id."""
         return Job(self._transport, self._transport.get_json(f"/v1/jobs/{_segment(job_id)}"))
@@ -85,10 +92,14 @@ class Client(Webhooks):
         kind: str | None = None,
         state: str | Sequence[str] | None = None,
         tag: str | None = None,
+        parent_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
-        """Jobs, newest first, at most `limit`. Their `data` is short until `refresh()`: no spec, no result."""
-        params = {"kind": kind, "state": state, "tag": tag}
+        """Jobs, newest first, at most `limit`. Their `data` is short until `refresh()`: no spec, no result.
+
+        The children of a job are listed by its `parent_id` alone.
+        """
+        params = {"kind": kind, "state": state, "tag": tag, "parent_id": parent_id}
         return (Job(self._transport, item) for item in self._transport.pages("/v1/jobs", params=params, limit=limit))
 
     def datasets(self) -> list[Json]:
@@ -144,6 +155,10 @@ class Client(Webhooks):
     def model(self, model_id: str) -> Json:
         """One trained model."""
         return self._transport.get_json(f"/v1/models/{_segment(model_id)}")
+
+    def delete_model(self, model_id: str) -> None:
+        """Remove a model and its files; its job stays."""
+        self._transport.delete(f"/v1/models/{_segment(model_id)}")
 
     def download_model(self, model_id: str, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
         """Save a model's files in `folder`, as `Job.download` does; each one whole and checked, or not at all."""

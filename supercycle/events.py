@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,17 @@ class Event:
     @classmethod
     def read(cls, text: str) -> "Event":
         """From the JSON of an event."""
-        content = json.loads(text)
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Event":
+        """From an event as the service shows it."""
         fields = {name: content[name] for name in ("seq", "type", "attempt", "data")}
         return cls(time=datetime.fromisoformat(content["time"]), **fields)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return {**asdict(self), "time": self.time.isoformat()}
 
     @property
     def ends_job(self) -> bool:

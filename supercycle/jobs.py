@@ -1,17 +1,23 @@
 """A job as a handle: its state, its history, its files, and what may be asked of it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from supercycle.downloads import Progress, save_all
 from supercycle.errors import NotReady, WaitTimeout
 from supercycle.events import ABSENCE_SECONDS, ENDED_STATES, PAUSED, Event, Follower
+from supercycle.frames import as_frame
 from supercycle.transport import Json, Transport
+
+if TYPE_CHECKING:
+    import pandas
 
 # Of one request; the service answers sooner where the job has ended or is paused.
 LONGEST_WAIT_SECONDS = 30
+# The most that the service sends.
+EVENTS_PER_PAGE = 1000
 
 
 class Job:
@@ -84,9 +90,42 @@ class Job:
             self._wait_once(min(left, LONGEST_WAIT_SECONDS))
         return self
 
-    def metrics(self, phase: str | None = None, *, max_points: int | None = None) -> Json:
-        """The curves as columns: `steps`, `epochs`, `points`, `total_steps`."""
-        return self._transport.get_json(f"{self.path}/metrics", params={"phase": phase, "max_points": max_points})
+    def history(self, after: int = 0) -> Iterator[Event]:
+        """The events so far with a `seq` above `after`; unlike `events()` it does not wait for more."""
+        while True:
+            page = self._transport.get_json(f"{self.path}/events", params={"after": after, "limit": EVENTS_PER_PAGE})
+            yield from map(Event.of, page["items"])
+            after = page["last_seq"]
+            if len(page["items"]) < EVENTS_PER_PAGE:
+                return
+
+    def metrics(
+        self, phase: str | None = None, *, series: Sequence[str] | None = None, max_points: int | None = None
+    ) -> Json:
+        """The curves as columns: `steps`, `epochs`, `points`, `total_steps`; those named in `series`, or all.
+
+        Always this mapping, whatever else is installed: what a function returns must not hang on that, neither for
+        a reader nor for a type checker. `metrics_frame()` gives a DataFrame.
+        """
+        return self._transport.get_json(f"{self.path}/metrics", params=_wanted(phase, series, max_points))
+
+    def metrics_csv(
+        self, phase: str | None = None, *, series: Sequence[str] | None = None, max_points: int | None = None
+    ) -> str:
+        """The curves as a table with a header: of steps, or with a `series` of epochs alone those."""
+        wanted = _wanted(phase, series, max_points)
+        return self._transport.get(f"{self.path}/metrics", params=wanted, headers={"Accept": "text/csv"}).text
+
+    def metrics_frame(
+        self, phase: str | None = None, *, by: Literal["step", "epoch"] = "step", max_points: int | None = None
+    ) -> "pandas.DataFrame":
+        """The curves as a pandas DataFrame, indexed by step or epoch; ImportError without pandas.
+
+        Steps are at most `max_points`, 1000 if it is not given, picked so that each extreme stays; epochs are all
+        there are, none of a phase that has none.
+        """
+        columns = self.metrics(phase, max_points=max_points)
+        return as_frame(columns["steps" if by == "step" else "epochs"], index=by)
 
     def logs(self) -> str:
         """The job's log as text."""
@@ -176,6 +215,10 @@ class Job:
         # A proxy may drop the header, and a paused job is answered at once; then the pause has to be made here.
         if not self.has_ended and time.monotonic() - asked < min(seconds, 0.5):
             time.sleep(min(seconds, 0.5))
+
+
+def _wanted(phase: str | None, series: Sequence[str] | None, max_points: int | None) -> Json:
+    return {"phase": phase, "series": series, "max_points": max_points}
 
 
 def _never(seq: int) -> bool:  # noqa: ARG001 - stands in for Job._is_paused_after
