@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from supercycle.cli.help import SUBMIT
 from supercycle.cli.options import (
     AsJson,
     Detach,
     Device,
     Devices,
+    IdempotencyKey,
     JobId,
     MaxAttempts,
     MaxRuntime,
@@ -28,9 +30,17 @@ Changes = Annotated[
 ]
 
 
-def retry(context: typer.Context, job_id: JobId, detach: Detach = False, as_json: AsJson = False) -> None:
+def retry(
+    context: typer.Context,
+    job_id: JobId,
+    *,
+    idempotency_key: IdempotencyKey = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
     """Submit a failed or cancelled job again as it was: a new job, from the start."""
-    accompany(connect(context).job(job_id).retry(), detach=detach, as_json=as_json)
+    job = connect(context).job(job_id).retry(idempotency_key=idempotency_key)
+    accompany(job, detach=detach, as_json=as_json)
 
 
 def clone(
@@ -45,21 +55,25 @@ def clone(
     max_runtime: MaxRuntime = None,
     on_time_limit: OnTimeLimit = None,
     max_attempts: MaxAttempts = None,
+    idempotency_key: IdempotencyKey = None,
     settings: Changes = None,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a new job like this one, in whatever state it is, with changes: --set epochs=20 --max-runtime 12h."""
+    """Submit a new job like this one, with changes: --set epochs=20 --max-runtime 12h.
+
+    It does not matter how the old one stands; it stays as it is.
+    """
     _clone(context, given=dict(locals()))
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(retry)
-    app.command()(clone)
+    app.command(rich_help_panel=SUBMIT)(retry)
+    app.command(rich_help_panel=SUBMIT)(clone)
 
 
 def _clone(context: typer.Context, *, given: Mapping[str, Any]) -> None:
     changes = build_changes(options=given, settings=given["settings"] or [])
-    job = connect(context).job(given["job_id"]).clone(**changes)
+    job = connect(context).job(given["job_id"]).clone(idempotency_key=given["idempotency_key"], **changes)
     accompany(job, detach=given["detach"], as_json=given["as_json"])

@@ -5,16 +5,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from supercycle.cli import again, architectures, datasets, jobs, keys, models, operate, submit, webhooks
+from supercycle.cli import (
+    again,
+    architectures,
+    datasets,
+    history,
+    jobs,
+    keys,
+    models,
+    operate,
+    schedules,
+    submit,
+    webhooks,
+)
+from supercycle.cli.exit_codes import MEANINGS, ExitCode, exit_code
+from supercycle.cli.help import DATA, OPERATE, polish
 from supercycle.cli.options import wants_json
-from supercycle.cli.output import print_json
+from supercycle.cli.output import complain, print_json
 from supercycle.cli.refusals import print_error
 from supercycle.config import DEFAULT_URL, installed_version
-from supercycle.errors import NotReady, ProblemError, SupercycleError
-
-FAILED = 1
-REFUSED = 3
-UNREACHABLE = 4
+from supercycle.errors import SupercycleError
 
 HELP = """Training as a service with super-convergence: range tests and one-cycle trainings.
 
@@ -22,20 +32,17 @@ SUPERCYCLE_URL says where the service is, SUPERCYCLE_API_KEY holds the key to it
 
 Exit codes:
 
-- 0: done
-- 1: the job failed or was cancelled, or something on this machine is wrong
-- 2: wrong usage
-- 3: the service refused
-- 4: the service cannot be reached
-- 5: the job is paused; `supercycle resume` lets it go on
-- 130: interrupted; a job that was followed goes on
-"""
+""" + "\n".join(f"- {code.value}: {meaning}" for code, meaning in MEANINGS.items())
 
 
 class Commands(TyperGroup):
-    """Turns the errors of the client into messages and exit codes, in one place."""
+    """Turns the errors of the client and of this machine into messages and exit codes, in one place."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer brings its own copy of click's types
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - typer brings its own copy of click
+        super().__init__(*arguments, **settings)
+        polish(self)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         """Run a command."""
         try:
             return super().invoke(ctx)
@@ -43,13 +50,14 @@ class Commands(TyperGroup):
             print_error(error, command=ctx.invoked_subcommand)
             if wants_json(ctx):
                 print_json({"error": error.as_dict()})
-            raise typer.Exit(_exit_code(error)) from error
-
-
-def _exit_code(error: SupercycleError) -> int:
-    if isinstance(error, NotReady):
-        return FAILED
-    return REFUSED if isinstance(error, ProblemError) else UNREACHABLE
+            raise typer.Exit(exit_code(error)) from error
+        except BrokenPipeError:
+            raise  # who read the output has gone; typer ends quietly
+        except OSError as error:
+            complain(str(error))
+            if wants_json(ctx):
+                print_json({"error": {"code": "os_error", "detail": str(error)}})
+            raise typer.Exit(ExitCode.FAILED) from error
 
 
 def _print_version(*, value: bool) -> None:
@@ -82,18 +90,20 @@ def root(
     context.obj = url
 
 
-@app.command()
+submit.register(app)
+again.register(app)
+jobs.register(app)
+history.register(app)
+app.add_typer(datasets.app, name="datasets", rich_help_panel=DATA)
+app.add_typer(models.app, name="models", rich_help_panel=DATA)
+architectures.register(app)
+app.add_typer(schedules.app, name="schedule", rich_help_panel=DATA)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=DATA)
+operate.register(app)
+app.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
+
+
+@app.command(rich_help_panel=OPERATE)
 def version() -> None:
     """Print the version."""
     typer.echo(installed_version())
-
-
-submit.register(app)
-jobs.register(app)
-again.register(app)
-architectures.register(app)
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(models.app, name="models")
-app.add_typer(webhooks.app, name="webhooks")
-app.add_typer(keys.app, name="keys", rich_help_panel="Operating a service")
-operate.register(app)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from supercycle.cli.help import DATA
 from supercycle.cli.options import AsJson, connect, refuse_empty
 from supercycle.cli.output import cell_text, print_aligned, print_facts, print_json, print_table, say
 from supercycle.transport import Json
@@ -32,7 +33,7 @@ def architectures(
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(architectures)
+    app.command(rich_help_panel=DATA)(architectures)
 
 
 def _row(one: Json) -> list[object]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from supercycle.cli.options import AsJson, connect, refuse_empty
+from supercycle.cli.options import AsJson, IdempotencyKey, connect, refuse_empty
 from supercycle.cli.output import print_facts, print_json, print_table, say
 from supercycle.transport import Json
 
@@ -37,10 +37,11 @@ def add(
     context: typer.Context,
     name: NewName,
     path: Annotated[Path, typer.Argument(exists=True, help="Class folders or IDX files (folder, zip, tar), or .npz.")],
+    idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Upload a data set; the service checks it before it can be used."""
-    _print_new(connect(context).add_dataset(name, path), as_json=as_json)
+    _print_new(connect(context).add_dataset(name, path, idempotency_key=idempotency_key), as_json=as_json)
 
 
 @app.command()
@@ -48,10 +49,11 @@ def register(
     context: typer.Context,
     name: NewName,
     path: Annotated[str, typer.Argument(help="A folder on the server, below one of its SUPERCYCLE_DATASET_ROOTS.")],
+    idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a folder on the server known as a data set."""
-    _print_new(connect(context).register_dataset(name, path), as_json=as_json)
+    _print_new(connect(context).register_dataset(name, path, idempotency_key=idempotency_key), as_json=as_json)
 
 
 @app.command()

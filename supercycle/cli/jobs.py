@@ -5,27 +5,34 @@ from typing import Annotated
 
 import typer
 
-from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect
+from supercycle.cli.exit_codes import ExitCode
+from supercycle.cli.help import FOLLOW as STEER
+from supercycle.cli.options import AsJson, Folder, JobId, Limit, connect, refuse_empty
 from supercycle.cli.output import complain, print_json, print_table, say
 from supercycle.cli.report import FOLLOW, GO_ON, tell_state, tidy, whole
 from supercycle.cli.transfers import transfer_bars
 from supercycle.errors import NotReady
 from supercycle.jobs import Job
 
-FAILED = 1
 COLUMNS = ("id", "kind", "name", "state", "phase", "done", "created")
 
 
 def list_jobs(
     context: typer.Context,
-    kind: Annotated[str | None, typer.Option(help="Only range_test or training.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="Only in this state; may be repeated.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only range_test or training.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")
+    ] = None,
     tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="JOB", callback=refuse_empty, help="The children of this job.")
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    jobs = [job.data for job in connect(context).jobs(kind=kind, state=state or None, tag=tag, limit=limit)]
+    found = connect(context).jobs(kind=kind, state=state or None, tag=tag, parent_id=parent, limit=limit)
+    jobs = [job.data for job in found]
     if as_json:
         print_json(jobs)
         return
@@ -70,8 +77,21 @@ def cancel(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> No
     tell_state(connect(context).job(job_id).cancel(), as_json=as_json)
 
 
+def delete(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Forget a job that has ended, with its history and files, without asking. Its model stays."""
+    job = connect(context).job(job_id)
+    job.delete()
+    if as_json:
+        print_json(job.data)
+    else:
+        say(f"{job.id} deleted")
+
+
 def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: AsJson = False) -> None:
-    """Save a job's plots and files and its model, each one checked; of a job that goes on, what it has so far."""
+    """Save a job's plots, files and model, each one checked.
+
+    Of a job that goes on, what it has so far. A download that was interrupted goes on where it was.
+    """
     job = connect(context).job(job_id)
     try:
         with transfer_bars(as_json=as_json) as progress:
@@ -81,7 +101,7 @@ def download(context: typer.Context, job_id: JobId, to: Folder = None, as_json: 
     print_saved(files, as_json=as_json)
     if not files:
         complain(f"{job.id} is {job.state} and left no files")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
     if not job.has_ended:
         complain(f"{job.id} is {job.state}: more files will come; {_how_to_go_on(job)}")
 
@@ -101,9 +121,6 @@ def print_saved(files: list[Path], *, as_json: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command(name="jobs")(list_jobs)
-    app.command()(show)
-    app.command()(pause)
-    app.command()(resume)
-    app.command()(cancel)
-    app.command()(download)
+    app.command(name="jobs", rich_help_panel=STEER)(list_jobs)
+    for command in (show, pause, resume, cancel, delete, download):
+        app.command(rich_help_panel=STEER)(command)

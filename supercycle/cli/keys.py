@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from supercycle.cli.durations import read_duration
+from supercycle.cli.exit_codes import ExitCode
 from supercycle.cli.operate import load_settings, upgrade_schema
 from supercycle.cli.options import AsJson, refuse_empty
 from supercycle.cli.output import complain, print_facts, print_json, print_table, say
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from app.db.tables import ApiKeyTable
 
-FAILED = 1
 LONGEST = timedelta(days=36_500)
 SCOPES = ("read", "submit", "admin")
 COLUMNS = ("id", "owner", "name", "scopes", "state", "expires_at", "last_used_at")
@@ -103,7 +103,7 @@ def revoke(
         row = service.revoke(session, key_id)
     if row is None:
         complain(f"there is no key {key_id!r}; see what there is with: supercycle keys list")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
     if as_json:
         print_json(_described(row))
     else:
@@ -125,7 +125,7 @@ def _transaction() -> Iterator["Session"]:
             yield session
     except SQLAlchemyError as error:
         complain(f"cannot use the database: {error}\ncheck it with: supercycle doctor")
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(ExitCode.FAILED) from error
     finally:
         database.dispose()
 

@@ -11,7 +11,9 @@ from app.network import is_loopback_address
 from app.parent import follow_stdin
 from supercycle.cli.devices import ask_torch
 from supercycle.cli.doctor import check_service, examine
+from supercycle.cli.exit_codes import ExitCode
 from supercycle.cli.findings import show
+from supercycle.cli.help import OPERATE
 from supercycle.cli.options import AsJson, connect
 from supercycle.cli.output import complain, say
 from supercycle.cli.serving import devices_for, free_port, keep_serving, parts_of, sole_use
@@ -20,17 +22,14 @@ from supercycle.config import child_environment
 if TYPE_CHECKING:
     from app.config import Settings
 
-FAILED = 1
-WRONG_USAGE = 2
-
 Host = Annotated[str, typer.Option(help="Where to listen; other than loopback only with a key.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535)]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")]
 
 
 def serve(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")] = 8000,
+    port: Port = 8000,
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Everything the service keeps. [default: ./supercycle-data]")
     ] = None,
@@ -95,13 +94,13 @@ def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
             findings += check_service(client)
     show(findings, as_json=as_json)
     if any(finding.is_problem for finding in findings):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     for command in (serve, api, worker, keeper, migrate, doctor):
-        app.command(rich_help_panel="Operating a service")(command)
+        app.command(rich_help_panel=OPERATE)(command)
 
 
 def load_settings(data_dir: Path | None) -> "Settings":
@@ -112,13 +111,13 @@ def load_settings(data_dir: Path | None) -> "Settings":
         from app.config import Settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         complain(f'{error.name} is not installed; a service needs: pip install "supercycle[worker]"')
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(ExitCode.FAILED) from error
     try:
         return Settings() if data_dir is None else Settings(data_dir=data_dir)
     except ValidationError as error:
         for one in error.errors(include_url=False, include_input=False):
             complain(f"SUPERCYCLE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}")
-        raise typer.Exit(WRONG_USAGE) from error
+        raise typer.Exit(ExitCode.WRONG_USAGE) from error
 
 
 def _refuse_open_door(host: str, settings: "Settings") -> None:
@@ -145,4 +144,4 @@ def upgrade_schema(settings: "Settings") -> str:
         return upgrade(settings)
     except (SQLAlchemyError, OSError) as error:
         complain(f"cannot migrate the database: {error}\ncheck it with: supercycle doctor")
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(ExitCode.FAILED) from error

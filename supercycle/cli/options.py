@@ -8,11 +8,12 @@ import typer
 
 from supercycle.cli.durations import read_duration
 from supercycle.client import Client
+from supercycle.transport import idempotency_headers
 
 _AS_JSON = "supercycle.as_json"
 
 
-def _remember(context: typer.Context, *, value: bool) -> bool:
+def remember_json(context: typer.Context, *, value: bool) -> bool:
     """An error has to be printed as JSON, too, and by then the command's own options are gone."""
     context.meta[_AS_JSON] = value
     return value
@@ -25,11 +26,23 @@ def refuse_empty(text: str | None) -> str | None:
     return text
 
 
+def check_key(key: str | None) -> str | None:
+    """End the command where an idempotency key cannot be one."""
+    if key is not None:
+        try:
+            idempotency_headers(key)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return key
+
+
 JobId = Annotated[str, typer.Argument(metavar="JOB", callback=refuse_empty, help="The job's id, job_…")]
 AsJson = Annotated[
-    bool, typer.Option("--json", callback=_remember, help="Print one JSON document, also where something fails.")
+    bool, typer.Option("--json", callback=remember_json, help="Print one JSON document, also where something fails.")
 ]
-Folder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Where to; a folder named after the id.")]
+Folder = Annotated[
+    Path | None, typer.Option("--to", metavar="DIR", help="Where to. [default: a folder named after the id]")
+]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 PANEL = "How to run it"
@@ -64,12 +77,23 @@ OnTimeLimit = Annotated[
 MaxAttempts = Annotated[
     int | None, typer.Option(help="Crashes in a row before the job fails. [default: 3]", rich_help_panel=PANEL)
 ]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        callback=check_key,
+        help="Makes it safe to run the same command twice: under the same key it is done once.",
+        rich_help_panel=PANEL,
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Submit and return, without following the job.")]
 
 
 def connect(context: typer.Context) -> Client:
-    """A client for the service named before the command."""
-    return Client(context.obj)
+    """A client for the service named before the command; the command's end closes it."""
+    client = Client(context.obj)
+    context.call_on_close(client.close)
+    return client
 
 
 def wants_json(context: typer.Context) -> bool:

@@ -112,6 +112,13 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
+def file_size(size_bytes: int | None) -> str:
+    """1234567 as 1.23 MB."""
+    if size_bytes is None:
+        return "-"
+    return f"{size_bytes / 1e6:.3g} MB" if size_bytes >= 100_000 else f"{size_bytes} bytes"
+
+
 def printable(text: str) -> str:
     """`text` without control characters: names come from other people, and a terminal obeys escape sequences."""
     return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)

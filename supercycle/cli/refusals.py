@@ -1,7 +1,7 @@
 """Errors as people at a command line read them: options instead of JSON pointers, commands instead of addresses."""
 
 from supercycle.cli.output import complain
-from supercycle.cli.spec import OPTIONS, RUNNING, Places, flag
+from supercycle.cli.spec import OPTIONS, PREVIEWING, RUNNING, Places, flag
 from supercycle.errors import FieldError, ProblemError, SupercycleError
 
 # What the service says about these speaks of HTTP; here is what to type.
@@ -25,7 +25,7 @@ HINTS_ON_ENDED = {
     "resume": "Make a new job like it with: supercycle clone JOB",
 }
 # A refusal of one of these is about a spec, whose fields have options.
-SUBMITTING: dict[str, Places] = {"train": OPTIONS, "range-test": OPTIONS, "clone": RUNNING}
+SUBMITTING: dict[str, Places] = {"train": OPTIONS, "range-test": OPTIONS, "clone": RUNNING, "schedule": PREVIEWING}
 # Fields by which an option gives the whole object around them.
 MARKERS = ("name", "policy", "patience")
 # Options whose value holds more than one field.

@@ -35,6 +35,16 @@ def tell_state(job: Job, *, as_json: bool, then: str = "") -> None:
         say(f"{job.id} {job.state}" + (f"\n{then} {job.id}" if then else ""))
 
 
+def tell_plan(plan: Json, *, as_json: bool) -> None:
+    """What would be run: the spec with everything filled in, and what it comes to."""
+    if as_json:
+        print_json(plan)
+        return
+    print_facts([("steps", plan["steps"]), ("children", plan["children"] or None)])
+    _print_part("spec", [[name, field_text(name, value)] for name, value in plan["spec"].items()])
+    say("\nnothing was queued; run it by leaving out --validate-only")
+
+
 def outcome(job: Json) -> None:
     """What came out of it, in a few lines."""
     result, max_lr = job.get("result") or {}, (job.get("resolved") or {}).get("max_lr") or {}

@@ -36,6 +36,16 @@ def build_changes(*, options: Mapping[str, Any], settings: Sequence[str]) -> Jso
     return _filled({}, options, settings, is_patch=True)
 
 
+def build_schedule(*, options: Mapping[str, Any], settings: Sequence[str]) -> Json:
+    """A schedule alone, of options and each `--set schedule.FIELD=VALUE`."""
+    body = _filled({}, {name: options[name] for name in SCHEDULE}, settings, is_patch=False)
+    others = [name for name in body if name != "schedule"]
+    if others:
+        raise typer.BadParameter(f"{others[0]} is no field of a schedule", param_hint="--set")
+    schedule: Json = body["schedule"]
+    return schedule
+
+
 def _filled(spec: Json, options: Mapping[str, Any], settings: Sequence[str], *, is_patch: bool) -> Json:
     """`spec` with what was given put into it.
 
@@ -222,3 +232,6 @@ OPTIONS: Places = {
     "weights": (("pretrained",), _as_given),
     **RUNNING,
 }
+# Of a schedule that is looked at without training.
+SCHEDULE: Places = {name: OPTIONS[name] for name in ("policy", "shape", "max_lr")}
+PREVIEWING: Places = {**SCHEDULE, "steps": OPTIONS["steps"], "max_points": (("max_points",), _as_given)}

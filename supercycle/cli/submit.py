@@ -6,12 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from supercycle.cli.exit_codes import ExitCode
 from supercycle.cli.follow import follow
+from supercycle.cli.help import FOLLOW as STEER
+from supercycle.cli.help import SUBMIT
 from supercycle.cli.options import (
     AsJson,
     Detach,
     Device,
     Devices,
+    IdempotencyKey,
     JobId,
     MaxAttempts,
     MaxRuntime,
@@ -22,17 +26,16 @@ from supercycle.cli.options import (
     connect,
 )
 from supercycle.cli.output import console, print_json
-from supercycle.cli.report import FOLLOW, outcome, tell_state
+from supercycle.cli.report import FOLLOW, outcome, tell_plan, tell_state
 from supercycle.cli.spec import build_spec, check_essentials
 from supercycle.jobs import Job
 
-FAILED = 1
-PAUSED = 5
-INTERRUPTED = 130
-
-Dataset = Annotated[str | None, typer.Option(help="Name or id; `supercycle datasets list` shows them.")]
+Dataset = Annotated[
+    str | None, typer.Option(metavar="DATASET", help="Name or id; `supercycle datasets list` shows them.")
+]
 Architecture = Annotated[
-    str | None, typer.Option(metavar="NAME[:OPTION=VALUE,…]", help="The network, e.g. resnet9 or resnet9:width=16.")
+    str | None,
+    typer.Option(metavar="NETWORK", help="E.g. resnet9, or resnet9:width=16; `supercycle architectures` lists them."),
 ]
 Optimizer = Annotated[str | None, typer.Option(help="sgd, adam or adamw.")]
 Momentum = Annotated[float | None, typer.Option(help="Of SGD.")]
@@ -43,7 +46,8 @@ ImageSize = Annotated[int | None, typer.Option(help="Side in pixels.")]
 Pretrained = Annotated[bool | None, typer.Option("--pretrained", help="Start from the default published weights.")]
 Weights = Annotated[str | None, typer.Option(help="Start from these published weights, by name.")]
 Augmentation = Annotated[
-    str | None, typer.Option(metavar="default|none|crop=N,flip", help="Random changes of the training images.")
+    str | None,
+    typer.Option(metavar="CHANGES", help="Of the training images, at random: default, none, or e.g. crop=4,flip."),
 ]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
@@ -51,6 +55,10 @@ Base = Annotated[Path | None, typer.Option("--spec", metavar="FILE.json", help="
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Any other field, e.g. schedule.up=0.3; may be repeated."),
+]
+
+ValidateOnly = Annotated[
+    bool, typer.Option("--validate-only", help="Say what would be run, with everything filled in; queue nothing.")
 ]
 
 
@@ -83,11 +91,13 @@ def range_test(
     on_time_limit: OnTimeLimit = None,
     max_attempts: MaxAttempts = None,
     spec: Base = None,
+    idempotency_key: IdempotencyKey = None,
     settings: Settings = None,
+    validate_only: ValidateOnly = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sweep the learning rate over a few hundred steps and suggest the largest one to train with."""
+    """Sweep the learning rate over some hundred steps and suggest the largest to train with."""
     _submit(context, "range_test", given=dict(locals()))
 
 
@@ -128,30 +138,37 @@ def train(
     on_time_limit: OnTimeLimit = None,
     max_attempts: MaxAttempts = None,
     spec: Base = None,
+    idempotency_key: IdempotencyKey = None,
     settings: Settings = None,
+    validate_only: ValidateOnly = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network under the one-cycle policy, with the largest learning rate given or picked by a range test."""
+    """Train a network in one cycle, with the largest learning rate given or picked."""
     _submit(context, "training", given=dict(locals()))
 
 
 def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
-    """Follow a job until it ends or is paused. It does not matter when it began: its history is played first."""
+    """Follow a job until it ends or is paused. Its history is played first."""
     _follow(connect(context).job(job_id), as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(range_test)
-    app.command()(train)
-    app.command()(watch)
+    app.command(rich_help_panel=SUBMIT)(range_test)
+    app.command(rich_help_panel=SUBMIT)(train)
+    app.command(rich_help_panel=STEER)(watch)
 
 
 def _submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> None:
     body = build_spec(kind, options=given, base=given["spec"], settings=given["settings"] or [])
     check_essentials(body)
-    accompany(connect(context).submit(body), detach=given["detach"], as_json=given["as_json"])
+    client = connect(context)
+    if given["validate_only"]:
+        tell_plan(client.validate(body), as_json=given["as_json"])
+        return
+    job = client.submit(body, idempotency_key=given["idempotency_key"])
+    accompany(job, detach=given["detach"], as_json=given["as_json"])
 
 
 def accompany(job: Job, *, detach: bool, as_json: bool) -> None:
@@ -175,8 +192,8 @@ def _follow(job: Job, *, as_json: bool) -> None:
             f"\n{job.id} goes on. Follow it with: supercycle watch {job.id}\n"
             f"Put it aside with: supercycle pause {job.id}\nStop it with: supercycle cancel {job.id}"
         )
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if job.is_paused:
-        raise typer.Exit(PAUSED)
+        raise typer.Exit(ExitCode.PAUSED)
     if job.state != "succeeded":
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)

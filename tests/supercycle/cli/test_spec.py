@@ -53,14 +53,14 @@ class TestOptions:
     def test_every_option_of_the_commands_has_a_place(self):
         from supercycle.cli.submit import range_test, train
 
-        not_of_the_spec = {"context", "spec", "settings", "detach", "as_json"}
+        not_of_the_spec = {"context", "spec", "settings", "detach", "as_json", "validate_only", "idempotency_key"}
         given = inspect.signature(train).parameters.keys() | inspect.signature(range_test).parameters.keys()
         assert given - not_of_the_spec == OPTIONS.keys()
 
     def test_so_has_every_option_of_clone(self):
         from supercycle.cli.again import clone
 
-        not_of_the_spec = {"context", "job_id", "settings", "detach", "as_json"}
+        not_of_the_spec = {"context", "job_id", "settings", "detach", "as_json", "idempotency_key"}
         assert inspect.signature(clone).parameters.keys() - not_of_the_spec == RUNNING.keys()
 
     def test_the_service_understands_what_they_make(self):
