@@ -82,8 +82,7 @@ IdempotencyKey = Annotated[
     typer.Option(
         metavar="KEY",
         callback=check_key,
-        help="Makes it safe to run the same command twice: under the same key it is done once.",
-        rich_help_panel=PANEL,
+        help="Run twice under the same key, the command is done once.",
     ),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Submit and return, without following the job.")]
