@@ -26,7 +26,8 @@ from app.http import refuse_unknown_parameters
 from app.idempotency.in_flight import InFlight
 from app.jobs.endpoints import router as jobs
 from app.jobs.follow import router as follow
-from app.jobs.stream import Watcher
+from app.jobs.stream import KEEPALIVE_SECONDS, Pages
+from app.jobs.watcher import Watcher
 from app.logs import configure_logs
 from app.metrics import router as metrics
 from app.models.endpoints import router as models
@@ -36,6 +37,7 @@ from app.queue import CeleryQueue, Queue
 from app.schedules.endpoints import router as schedules
 from app.security import authenticate, permit, permit_reading
 from app.state import State
+from app.wakes import announcer, subscriber
 from app.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
@@ -56,7 +58,13 @@ class Service(FastAPI):
         return super().openapi()
 
 
-def create_app(settings: Settings, *, queue: Queue | None = None, may_be_open: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    queue: Queue | None = None,
+    may_be_open: bool = True,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
+) -> FastAPI:
     """The service under these settings; tests hand in a queue of their own.
 
     `may_be_open` says that only this machine reaches it, so that it needs no key while none was made.
@@ -69,15 +77,17 @@ def create_app(settings: Settings, *, queue: Queue | None = None, may_be_open: b
         max_body_size=settings.max_body_bytes,
         generate_unique_id_function=_operation_id,
     )
-    database = Database(settings.database)
+    database = Database(settings.database, announce=announcer(settings))
     app.state.parts = State(
         settings=settings,
         database=database,
         queue=queue or CeleryQueue(settings),
         store=ArtifactStore(settings.storage),
-        watcher=Watcher(database),
         keyring=Keyring(database, admin_key=settings.api_key, may_be_open=may_be_open),
         in_flight=InFlight(),
+        watcher=Watcher(database, subscriber=subscriber(settings)),
+        pages=Pages(database),
+        keepalive_seconds=keepalive_seconds,
     )
     problems.install(app)
     app.include_router(health)
@@ -94,6 +104,7 @@ def create_app(settings: Settings, *, queue: Queue | None = None, may_be_open: b
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    await app.state.parts.watcher.close()
     app.state.parts.database.dispose()
 
 

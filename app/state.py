@@ -10,7 +10,8 @@ from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.db.session import Database
 from app.idempotency.in_flight import InFlight
-from app.jobs.stream import Watcher
+from app.jobs.stream import Pages
+from app.jobs.watcher import Watcher
 from app.queue import Queue
 
 
@@ -25,6 +26,8 @@ class State:
     watcher: Watcher
     keyring: Keyring
     in_flight: InFlight
+    pages: Pages
+    keepalive_seconds: float  #: between comments on a silent stream
 
 
 def state_of(request: Request) -> State:

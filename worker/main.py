@@ -15,6 +15,7 @@ from app.db.session import Database
 from app.logs import configure_logs
 from app.parent import follow_stdin
 from app.queue import QUEUE, WORK_TASK, celery_app
+from app.wakes import announcer
 from worker.presence import Presence
 from worker.runner import Runner, Worker
 from worker.supervision import count_gpus, start_forkserver
@@ -36,7 +37,7 @@ def main() -> None:
     if arguments.follow_stdin:
         follow_stdin()
     worker = Worker(arguments.name, _devices(arguments.devices, gpus=count_gpus(processes)))
-    database = Database(settings.database)
+    database = Database(settings.database, announce=announcer(settings))
     runner = Runner(settings, database, store, worker, processes, stopping=is_stopping)
     heartbeat = settings.heartbeat_seconds
     presence = Presence(database=database, name=worker.name, device=",".join(worker.devices), every_seconds=heartbeat)

@@ -1,7 +1,7 @@
 """The engine and the two ways to use it: `transaction()`, the only commit, and `reading()`."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,22 @@ BUSY_TIMEOUT_SECONDS = 5
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 
-class Database:
-    """One database, as one process sees it. Build it after any fork."""
+_MOVED = "moved jobs"
 
-    def __init__(self, url: str) -> None:
+
+def note_moved(session: Session, job_id: str) -> None:
+    """Remember that this transaction adds to the job's history."""
+    session.info.setdefault(_MOVED, set()).add(job_id)
+
+
+class Database:
+    """One database, as one process sees it. Build it after any fork.
+
+    `announce` is called after a commit with the jobs it moved, outside of any lock; it must neither wait nor raise.
+    """
+
+    def __init__(self, url: str, *, announce: Callable[[frozenset[str]], None] | None = None) -> None:
+        self._announce = announce
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.is_sqlite else _server(url)
@@ -31,6 +43,9 @@ class Database:
         """Write: commits at the end of the block, rolls back if it raises. Keep other I/O out of it."""
         with self._writing, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        moved = session.info.get(_MOVED)
+        if moved and self._announce is not None:
+            self._announce(frozenset(moved))
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

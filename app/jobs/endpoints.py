@@ -14,7 +14,7 @@ from app.jobs import service
 from app.jobs.estimate import Estimate, estimate
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
-from app.jobs.stream import Head
+from app.jobs.watcher import Head
 from app.security import Authenticated
 from app.state import Parts, State
 

@@ -54,7 +54,14 @@ def _stream(job_id: str, parts: State, caller: Caller, *, after: int) -> Respons
         job = service.find(session, job_id, caller)
     if JobState(job.state).ended and after >= job.last_seq:
         return Response(status_code=status.HTTP_204_NO_CONTENT)  # tells an EventSource not to come back
-    events = server_sent_events(parts.database, parts.watcher, job_id, after=after)
+    events = server_sent_events(
+        parts.pages,
+        parts.watcher,
+        job_id,
+        after=after,
+        newest=job.last_seq,
+        keepalive_seconds=parts.keepalive_seconds,
+    )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, headers=headers, media_type=EventSourceResponse.media_type)
 

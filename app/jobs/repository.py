@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
+from app.db.session import note_moved
 from app.db.tables import JobEventTable, JobTable, JobTagTable
 from app.db.types import now_seconds
 from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
@@ -113,6 +114,7 @@ class JobRepository:
         job.revision += 1
         if not events:
             return
+        note_moved(self.session, job.id)
         first = job.last_seq + 1
         job.last_seq += len(events)
         rows = [

@@ -1,108 +1,115 @@
-"""Waiting for jobs: one poller per process wakes everyone who follows a job when its row has moved."""
+"""A job's history as server-sent events: read and serialized once for all who listen."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
 from fastapi.sse import format_sse_event
 
-from app.db.session import DATABASE_DOWN, Database
+from app.db.session import Database
 from app.domain.lifecycle import JobState
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import EventOut
+from app.jobs.watcher import Head, Watcher
 
-log = structlog.get_logger()
-
-POLL_SECONDS = 0.1
 KEEPALIVE_SECONDS = 15.0
-PAGE = 200
+MOST_EVENTS = 200  #: read at once
+PAGE_BYTES = 64 << 10  #: of a page; what a listener who reads slowly holds, beside as much in its connection
+CACHE_BYTES = 8 << 20
+ENTRY_BYTES = 500  #: what a page costs beside its text
 
 
 @dataclass(frozen=True)
-class Head:
-    """What a listener needs to know of a job to decide whether to read on."""
+class Page:
+    """Some events in a row, as they are sent."""
 
-    revision: int
+    text: bytes
     last_seq: int
-    state: JobState
+    is_full: bool  #: it will never hold more, however the history goes on
+    is_last: bool  #: it ends with the terminal event
 
 
-Condition = Callable[[Head], bool]
-
-
-class Watcher:
-    """Polls the rows of all watched jobs together, only while somebody listens."""
+class Pages:
+    """Pages of histories, the latest kept: of 200 listeners who have seen the same, one reads and all get the bytes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners: dict[str, set[tuple[Condition, asyncio.Future[Head | None]]]] = defaultdict(set)
-        self._poller: asyncio.Task[None] | None = None
+        self._kept: OrderedDict[tuple[str, int], Page] = OrderedDict()
+        self._bytes = 0
 
-    async def until(self, job_id: str, condition: Condition, *, timeout_seconds: float) -> Head | None:
-        """Wait until the job's head meets the condition. None when the job is gone; TimeoutError in the end."""
-        entry = (condition, asyncio.get_running_loop().create_future())
-        self._listeners[job_id].add(entry)
-        if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll())
-        try:
-            return await asyncio.wait_for(entry[1], timeout_seconds)
-        finally:
-            self._listeners[job_id].discard(entry)
-            if not self._listeners[job_id]:
-                del self._listeners[job_id]
+    def after(self, job_id: str, seen: int, *, newest: int) -> Page | None:
+        """What follows `seen`, of which `newest` is known to be there; None when the job is gone."""
+        page = self._kept.get((job_id, seen))
+        if page is None or not (page.is_full or page.last_seq >= newest):
+            found = self._read(job_id, seen)
+            for number, one in found:
+                self._keep((job_id, number), one)
+            page = found[0][1] if found else None
+        return page
 
-    async def _poll(self) -> None:
-        while self._listeners:
-            try:
-                self._wake(self._heads())
-            except DATABASE_DOWN as error:  # listeners wait on, or time out; the next round tries again
-                log.warning("the watcher cannot read the database", error=str(error))
-            await asyncio.sleep(POLL_SECONDS)
-
-    def _heads(self) -> dict[str, Head]:
+    def _read(self, job_id: str, seen: int) -> list[tuple[int, Page]]:
+        """Pages, each with the seq that it follows."""
         with self._database.reading() as session:
-            heads = JobRepository(session).heads(list(self._listeners))
-        return {id: Head(revision, seq, JobState(state)) for id, (revision, seq, state) in heads.items()}
+            rows = JobRepository(session).events(job_id, after=seen, limit=MOST_EVENTS)
+        pages, texts, size = [], list[bytes](), 0
+        for event in map(EventOut.of, rows):
+            text = format_sse_event(data_str=event.model_dump_json(), event=event.type, id=str(event.seq))
+            texts.append(text)
+            size += len(text)
+            is_last = _is_terminal(event)
+            is_full = is_last or size >= PAGE_BYTES or len(texts) == MOST_EVENTS
+            if is_full or event.seq == rows[-1].seq:
+                pages.append((seen, Page(b"".join(texts), event.seq, is_full, is_last)))
+                seen, texts, size = event.seq, [], 0
+            if is_last:
+                break
+        return pages
 
-    def _wake(self, heads: dict[str, Head]) -> None:
-        for job_id, entries in list(self._listeners.items()):
-            head = heads.get(job_id)
-            for condition, future in entries:
-                if not future.done() and (head is None or condition(head)):
-                    future.set_result(head)
+    def _keep(self, key: tuple[str, int], page: Page) -> None:
+        former = self._kept.pop(key, None)
+        self._kept[key] = page
+        self._bytes += _cost(page) - (_cost(former) if former else 0)
+        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
+            self._bytes -= _cost(self._kept.popitem(last=False)[1])
 
 
-async def server_sent_events(database: Database, watcher: Watcher, job_id: str, *, after: int) -> AsyncIterator[bytes]:
-    """A job's history from `after` on, then what follows, until it ends. Nothing is lost or repeated."""
+def _cost(page: Page) -> int:
+    return len(page.text) + ENTRY_BYTES
+
+
+async def server_sent_events(
+    pages: Pages, watcher: Watcher, job_id: str, *, after: int, newest: int, keepalive_seconds: float
+) -> AsyncIterator[bytes]:
+    """A job's history from `after` on, to `newest` and what follows, until it ends. Nothing is lost or repeated.
+
+    A listener asks for its next page when the one before is sent, so whoever reads slowly makes nobody wait and
+    nothing pile up.
+    """
     seen = after
     while True:
-        page = _page(database, job_id, seen)
-        for event in page:
-            seen = event.seq
-            yield format_sse_event(data_str=event.model_dump_json(), event=event.type, id=str(seen))
-            if _is_terminal(event):
+        while seen < newest:
+            page = pages.after(job_id, seen, newest=newest)
+            if page is None:
                 return
-        if page:
-            continue
+            yield page.text
+            seen = page.last_seq
+            if page.is_last:
+                return
+            await asyncio.sleep(0)  # sending may not wait for anything, and others want their turn
         try:
-            head = await watcher.until(job_id, partial(_has_news, seen), timeout_seconds=KEEPALIVE_SECONDS)
+            head = await watcher.until(job_id, partial(_has_news, seen), timeout_seconds=keepalive_seconds)
         except TimeoutError:
             yield b": still here\n\n"
             continue
         if head is None or head.last_seq <= seen:
             return  # the job was deleted, or ended before the seq that was asked for
+        newest = head.last_seq
 
 
 def _has_news(seen: int, head: Head) -> bool:
     return head.last_seq > seen or head.state.ended
-
-
-def _page(database: Database, job_id: str, after: int) -> list[EventOut]:
-    with database.reading() as session:
-        return [EventOut.of(row) for row in JobRepository(session).events(job_id, after=after, limit=PAGE)]
 
 
 def _is_terminal(event: EventOut) -> bool:

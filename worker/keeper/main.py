@@ -16,6 +16,7 @@ from app.db.session import DATABASE_DOWN, Database
 from app.logs import configure_logs
 from app.parent import follow_stdin
 from app.queue import CeleryQueue
+from app.wakes import announcer
 from worker.keeper.collector import Collector
 from worker.keeper.deliveries import Deliverer
 from worker.keeper.election import Election
@@ -49,7 +50,7 @@ class Keeper:
     def __init__(self, settings: Settings, *, over: threading.Event) -> None:
         self._settings = settings
         self._over = over
-        self._database = Database(settings.database)
+        self._database = Database(settings.database, announce=announcer(settings))
         self._election = Election(self._database, lease=settings.lease)
         self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
         self._importer = Importer(self._database)

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from app.domain.lifecycle import JobState
-from app.jobs import stream
+from app.jobs import stream, watcher
 from app.main import create_app
 
 
@@ -24,8 +24,13 @@ class Served:
 
 
 @pytest.fixture
-def served(sqlite_settings, queue):
-    app = create_app(sqlite_settings, queue=queue)
+def keepalive_seconds():
+    return stream.KEEPALIVE_SECONDS
+
+
+@pytest.fixture
+def served(sqlite_settings, queue, keepalive_seconds):
+    app = create_app(sqlite_settings, queue=queue, keepalive_seconds=keepalive_seconds)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -117,8 +122,8 @@ class TestLive:
 
     def test_many_listeners_share_one_poller(self, served, hand, job, listen, monkeypatch):
         reads = []
-        original = stream.Watcher._heads
-        monkeypatch.setattr(stream.Watcher, "_heads", lambda self: reads.append(1) or original(self))
+        original = watcher.Watcher._heads
+        monkeypatch.setattr(watcher.Watcher, "_heads", lambda self: reads.append(1) or original(self))
         ends = []
 
         def follow():
@@ -158,10 +163,10 @@ class TestResume:
 
     def test_a_long_history_comes_whole(self, hand, job, listen):
         lease = hand.claim()
-        hand.write(lease, *[log(number) for number in range(2 * stream.PAGE)])
+        hand.write(lease, *[log(number) for number in range(2 * stream.MOST_EVENTS)])
         hand.do("finish", lease, JobState.SUCCEEDED)
         with listen() as events:
-            assert [seq for _, seq, _ in events] == list(range(1, 2 * stream.PAGE + 4))
+            assert [seq for _, seq, _ in events] == list(range(1, 2 * stream.MOST_EVENTS + 4))
 
     @pytest.mark.parametrize("value", ["x", "-1", "1.5", "9" * 19, str(2**31)])
     def test_ids_that_are_none(self, served, job, value):
@@ -197,8 +202,11 @@ class TestEnd:
 
 
 class TestKeepAlive:
-    def test_a_comment_now_and_then(self, hand, job, listen, monkeypatch):
-        monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.15)
+    @pytest.fixture
+    def keepalive_seconds(self):
+        return 0.15
+
+    def test_a_comment_now_and_then(self, hand, job, listen):
         with listen() as events:
             next(events)
             assert [next(events) for _ in range(3)] == ["still here"] * 3
