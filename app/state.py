@@ -35,4 +35,8 @@ def state_of(request: Request) -> State:
     return cast("State", request.app.state.parts)
 
 
-Parts = Annotated[State, Depends(state_of)]
+async def _parts(request: Request) -> State:
+    return state_of(request)  # FastAPI sends a plain function through a thread, for every request
+
+
+Parts = Annotated[State, Depends(_parts)]

@@ -1,5 +1,6 @@
 """The engine and the two ways to use it: `transaction()`, the only commit, and `reading()`."""
 
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -35,6 +36,10 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.is_sqlite else _server(url)
+        self._reader = self.engine.execution_options(reading=True)
+        # A statement sees what is committed by then, in a transaction or not: two round trips less to a server.
+        options = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._row_reader = self._reader.execution_options(**options)
         # Concurrent SQLite writers starve each other; inside one process they queue here instead.
         self._writing = threading.RLock() if self.is_sqlite else nullcontext()
 
@@ -50,9 +55,17 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Read: takes no write lock, commits nothing."""
-        engine = self.engine.execution_options(reading=True)
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def reading_rows(self) -> Iterator[Connection]:
+        """Read rows rather than objects, for what is asked often: a third of the time.
+
+        On a server each statement stands alone, and must not write.
+        """
+        with self._row_reader.connect() as connection:
+            yield connection
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -67,8 +80,9 @@ def _server(url: str) -> Engine:
         "keepalives_interval": 2,
         "keepalives_count": 3,
     }
-    engine = create_engine(url, pool_pre_ping=True, pool_size=10, pool_timeout=5, connect_args=patience)
+    engine = create_engine(url, pool_size=10, pool_timeout=5, connect_args=patience)
     event.listen(engine, "connect", _set_up_server)
+    event.listen(engine, "checkout", _refuse_closed)
     return engine
 
 
@@ -79,6 +93,20 @@ def _set_up_server(connection: Any, record: Any) -> None:  # noqa: ANN401, ARG00
         for name, value in limits.items():
             cursor.execute(f"SET {name} = '{value}'")
     connection.commit()
+
+
+def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:  # noqa: ANN401, ARG001
+    """Have the pool connect anew where the server has hung up meanwhile.
+
+    An idle connection has nothing to say, so whatever there is to read is its end. A ping would know no more, and
+    costs a round trip for every request; a host that vanished is noticed by the keepalives.
+    """
+    if not connection.closed:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return
+    raise InvalidatePoolError("the server has closed the connection")
 
 
 def _sqlite(url: str) -> Engine:
@@ -99,5 +127,9 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:  # noqa: ANN401, ARG00
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred BEGIN that later writes fails with 'database is locked' in spite of the busy timeout.
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("reading"):
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - it is open
+        driver.execute("BEGIN").close()  # which cannot fail: it takes no lock
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

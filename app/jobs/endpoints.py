@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
 from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, link_next, preferred_wait
 from app.idempotency.once import Answer, JustOnce
-from app.jobs import service
+from app.jobs import rows, service
 from app.jobs.estimate import Estimate, estimate
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
@@ -62,48 +63,52 @@ def _made(parts: State, once: JustOnce, make: Callable[[Session], JobTable]) -> 
     return response
 
 
-@router.get("")
-def list_jobs(
+@router.get("", response_model=JobPage)
+async def list_jobs(
     parts: Parts,
     caller: Authenticated,
     request: Request,
-    response: Response,
     kind: Annotated[list[str] | None, SEVERAL] = None,
     state: Annotated[list[JobState] | None, SEVERAL] = None,
     tag: Annotated[list[str] | None, SEVERAL] = None,
     parent_id: str | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> JobPage:
+) -> Response:
     """Jobs, newest first. Repeat kind, state or tag to widen the search (tags: to narrow it)."""
     wanted = JobFilter(
         kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
     )
     jobs, last = service.list_jobs(parts.database, wanted, limit=limit, before=decode_cursor(cursor))
     page = JobPage(items=[JobHead.of(job) for job in jobs], next_cursor=encode_cursor(last))
+    response = _json(page)
     link_next(request, response, page.next_cursor)
-    return page
+    return response
 
 
 @router.get("/{job_id}", response_model=JobOut, responses={304: {"description": "Unchanged since the ETag given."}})
-async def get_job(
-    job_id: str, parts: Parts, caller: Authenticated, request: Request, response: Response
-) -> JobOut | Response:
+async def get_job(job_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One job. `Prefer: wait=30` answers when the job has ended or is paused, or after so many seconds."""
+    headers = {}
     wait = preferred_wait(request)
     if wait:
         await _until_at_rest(job_id, parts, caller, wait_seconds=wait)
-        response.headers["Preference-Applied"] = f"wait={wait}"
-    with parts.database.reading() as session:
-        row = service.find(session, job_id, caller)
-        etag = f'"{row.revision}"'
-        job = JobOut.whole(row, plots=service.plot_names(session, job_id))
-    response.headers["ETag"] = etag
-    if is_fresh(request, etag):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+        headers["Preference-Applied"] = f"wait={wait}"
+    with parts.database.reading_rows() as connection:
+        if "if-none-match" in request.headers:
+            etag = f'"{rows.revision(connection, job_id, caller)}"'
+            if is_fresh(request, etag):
+                return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+        job, revision = rows.whole(connection, job_id, caller)
+    headers["ETag"] = f'"{revision}"'
     if not job.state.ended:
-        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return job
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return _json(job, headers)
+
+
+def _json(body: BaseModel, headers: dict[str, str] | None = None) -> Response:
+    """An answer as it is sent: handed to the framework, a model would be validated once more."""
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
 
 
 @router.post("/{job_id}/cancel", response_model=JobOut)

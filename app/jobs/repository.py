@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, func, insert, select, update
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, aliased, defer
 
 from app.db.session import note_moved
 from app.db.tables import JobEventTable, JobTable, JobTagTable
@@ -66,10 +66,14 @@ class JobRepository:
     def page(self, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
         """Jobs, newest first, older than the id `before`; without their specs and results."""
         statement = self._restricted(select(JobTable), wanted)
+        # The same id, but of the table that is read first: its index has the order, and nothing is sorted.
+        id = JobTagTable.job_id if wanted.tags else JobTable.id
         if before is not None:
-            statement = statement.where(JobTable.id < before)
+            statement = statement.where(id < before)
+        elif wanted.tags:  # which bounds nothing: without it SQLite begins with the jobs, and sorts those with the tag
+            statement = statement.where(id > "")
         heavy = (defer(JobTable.spec), defer(JobTable.resolved), defer(JobTable.result))
-        return list(self.session.scalars(statement.order_by(JobTable.id.desc()).limit(limit).options(*heavy)))
+        return list(self.session.scalars(statement.order_by(id.desc()).limit(limit).options(*heavy)))
 
     def _restricted(self, statement: Select[tuple[JobTable]], wanted: JobFilter) -> Select[tuple[JobTable]]:
         statement = statement.where(JobTable.parent_id == wanted.parent_id)  # children only with their parent
@@ -79,8 +83,12 @@ class JobRepository:
             statement = statement.where(JobTable.kind.in_(wanted.kinds))
         if wanted.states:
             statement = statement.where(JobTable.state.in_(wanted.states))
-        for tag in wanted.tags:
-            statement = statement.where(exists().where(JobTagTable.job_id == JobTable.id, JobTagTable.tag == tag))
+        if wanted.tags:
+            statement = statement.join(JobTagTable, JobTagTable.job_id == JobTable.id)
+            statement = statement.where(JobTagTable.tag == wanted.tags[0])
+        other = aliased(JobTagTable)
+        for tag in wanted.tags[1:]:
+            statement = statement.where(exists().where(other.job_id == JobTable.id, other.tag == tag))
         return statement
 
     def move(self, job: JobTable, to: JobState, *, error: dict[str, Any] | None = None) -> None:

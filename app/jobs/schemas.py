@@ -103,7 +103,7 @@ class JobHead(Out):
     @classmethod
     def of(cls, job: JobTable) -> "JobHead":
         """From its row."""
-        return cls(**_head(job), links=_links(job, plots=None))
+        return cls(**_head(job), links=_links(job.id, job.model_id, plots=None))
 
 
 class JobOut(JobHead):
@@ -117,7 +117,13 @@ class JobOut(JobHead):
     def whole(cls, job: JobTable, *, plots: list[str]) -> "JobOut":
         """From its row and the names of its plots, e.g. `loss.png`."""
         body = {name: getattr(job, name) for name in cls.model_fields.keys() - JobHead.model_fields.keys()}
-        return cls(**_head(job), **body, links=_links(job, plots=plots))
+        return cls(**_head(job), **body, links=_links(job.id, job.model_id, plots=plots))
+
+    @classmethod
+    def of_facts(cls, facts: dict[str, Any], *, plots: list[str]) -> "JobOut":
+        """From its columns, its sorted tags, and the names of its files."""
+        links = _links(facts["id"], facts["model_id"], plots=plots)
+        return cls(**facts | {"progress": Progress(**facts["progress"])}, links=links)
 
 
 def _head(job: JobTable) -> dict[str, Any]:
@@ -126,15 +132,15 @@ def _head(job: JobTable) -> dict[str, Any]:
     return {name: getattr(job, name) for name in names} | {"tags": tags, "progress": Progress(**job.progress)}
 
 
-def _links(job: JobTable, *, plots: list[str] | None) -> dict[str, Any]:
-    itself = f"/v1/jobs/{job.id}"
+def _links(id: str, model_id: str | None, *, plots: list[str] | None) -> dict[str, Any]:
+    itself = f"/v1/jobs/{id}"
     links: dict[str, Any] = {
         "self": itself,
         "events": f"{itself}/events",
         "metrics": f"{itself}/metrics",
         "artifacts": f"{itself}/artifacts",
         "logs": f"{itself}/logs",
-        "model": f"/v1/models/{job.model_id}" if job.model_id else None,
+        "model": f"/v1/models/{model_id}" if model_id else None,
     }
     if plots is not None:
         links["plots"] = {

@@ -29,7 +29,7 @@ class JobTable(Base):
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
-    parent_id: Mapped[str | None] = mapped_column(index=True)
+    parent_id: Mapped[str | None]
     source_id: Mapped[str | None]
     dataset_id: Mapped[str]
     model_id: Mapped[str | None]
@@ -58,9 +58,11 @@ class JobTable(Base):
 
     tags: Mapped[list["JobTagTable"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
-    # In the order of a claim, or each would sort the whole queue.
     __table_args__ = (
+        # In the order of a claim, or each would sort the whole queue.
         Index("ix_jobs_state_priority_id", "state", priority.desc(), "id"),
+        # In the order of a list, with all it is filtered by: what does not fit is skipped within the index.
+        Index("ix_jobs_list", "parent_id", "id", "state", "kind", "owner"),
         Index("ix_jobs_owner_id", "owner", "id"),
     )
 
@@ -71,4 +73,6 @@ class JobTagTable(Base):
     __tablename__ = "job_tags"
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    tag: Mapped[str] = mapped_column(primary_key=True, index=True)
+    tag: Mapped[str] = mapped_column(primary_key=True)
+
+    __table_args__ = (Index("ix_job_tags_tag_job_id", "tag", "job_id"),)  # in the order of a list

@@ -39,7 +39,7 @@ class TestSchema:
         database = Database(sqlite_settings.database)
         with database.transaction() as session:
             session.execute(text("ALTER TABLE workers DROP COLUMN device"))
-            session.execute(text("DROP INDEX ix_job_tags_tag"))
+            session.execute(text("DROP INDEX ix_job_tags_tag_job_id"))
         assert {difference[0] for difference in differences(database)} == {"add_column", "add_index"}
         database.dispose()
 

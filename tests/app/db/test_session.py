@@ -122,3 +122,19 @@ class TestForeignKeys:
             session.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": id})
             assert session.scalar(text("SELECT count(*) FROM job_events")) == 0
             assert session.scalar(text("SELECT count(*) FROM job_tags")) == 0
+
+
+class TestHungUp:
+    def test_a_server_that_hung_up_is_connected_to_anew(self, postgresql_settings):
+        database = Database(postgresql_settings.database)
+        with database.reading() as session:
+            killed = session.scalar(text("SELECT pg_backend_pid()"))
+        other = Database(postgresql_settings.database)
+        with other.transaction() as session:
+            session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": killed})
+        other.dispose()
+        with database.transaction() as session:
+            assert session.scalar(text("SELECT pg_backend_pid()")) != killed
+        with database.reading_rows() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+        database.dispose()

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import event
 
 from app.domain.lifecycle import JobState
 
@@ -51,6 +52,30 @@ class TestConditions:
         assert int(client.get(url).headers["retry-after"]) >= 1
         client.post(f"{url}/cancel")
         assert "retry-after" not in client.get(url).headers
+
+
+class TestWork:
+    """What an answer costs: statements on the database."""
+
+    @pytest.fixture
+    def statements(self, parts):
+        seen = []
+        event.listen(parts.database.engine, "before_cursor_execute", lambda *call: seen.append(call[2]))
+        return seen
+
+    def test_a_304_reads_the_revision_alone(self, client, submit, statements):
+        job = submit(tags=["a"])
+        etag = client.get(f"/v1/jobs/{job['id']}").headers["etag"]
+        statements.clear()
+        assert client.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": etag}).status_code == 304
+        [statement] = statements
+        assert statement.startswith("SELECT jobs.revision \nFROM jobs")
+
+    def test_a_200_takes_two_statements(self, client, submit, statements):
+        job = submit(tags=["b", "a"])
+        statements.clear()
+        assert client.get(f"/v1/jobs/{job['id']}").json() == job
+        assert len(statements) == 2
 
 
 class TestWait:

@@ -1,6 +1,9 @@
 """Lists of jobs: newest first, page by page, filtered."""
 
 import pytest
+from sqlalchemy import event
+
+from app.jobs.repository import JobFilter, JobRepository
 
 
 def walk(client, **query):
@@ -93,3 +96,31 @@ class TestShape:
         assert {name: listed[name] for name in listed if name != "links"} == {
             name: whole[name] for name in listed if name != "links"
         }
+
+
+class TestOrder:
+    """On SQLite, which has no statistics to find a good plan by."""
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            JobFilter(),
+            JobFilter(states=["failed"]),
+            JobFilter(kinds=["training"], states=["failed", "cancelled"]),
+            JobFilter(tags=["a"]),
+            JobFilter(tags=["a", "b"], states=["running"]),
+            JobFilter(parent_id="job_" + "0" * 26),
+        ],
+    )
+    @pytest.mark.parametrize("before", [None, "job_" + "z" * 26])
+    def test_comes_from_an_index(self, client, wanted, before):
+        engine = client.app.state.parts.database.engine
+        asked = []
+        event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+        with client.app.state.parts.database.reading() as session:
+            JobRepository(session).page(wanted, limit=50, before=before)
+            [(statement, values), *_] = asked
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps = [row[-1] for row in plan]
+        assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
+        assert any("ix_jobs_list" in step or "ix_job_tags_tag_job_id" in step for step in steps), steps
