@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Column = Sequence[float | None]
+Column = Sequence[float | None] | NDArray[np.float64]
 
 
 def downsample(columns: Mapping[str, Column], max_points: int) -> dict[str, list[float | None]]:

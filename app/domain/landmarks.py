@@ -62,7 +62,7 @@ class Reading:
         return replace(self, landmarks=self.landmarks.model_copy(update={"divergence": rate}))
 
 
-def read_sweep(learning_rates: Sequence[float], losses: Sequence[float]) -> Sweep:
+def read_sweep(learning_rates: Sequence[float] | Array, losses: Sequence[float] | Array) -> Sweep:
     """Check and clean a range-test curve; raises ValueError where there is nothing to read."""
     rates, raw = np.asarray(learning_rates, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if rates.shape != raw.shape or rates.ndim != 1:
@@ -82,7 +82,7 @@ def read_sweep(learning_rates: Sequence[float], losses: Sequence[float]) -> Swee
     return _condensed(rates[finite], losses_read, bounds=bounds, broke_at=broke_at)
 
 
-def smooth_losses(learning_rates: Sequence[float], losses: Sequence[float]) -> list[float]:
+def smooth_losses(learning_rates: Sequence[float] | Array, losses: Sequence[float] | Array) -> list[float]:
     """The smooth loss at each step, NaN where the loss was not finite or the curve is too short to smooth."""
     finite = np.isfinite(np.asarray(losses, dtype=np.float64))
     if finite.sum() < FEWEST_POINTS:

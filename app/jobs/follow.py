@@ -91,7 +91,7 @@ def get_metrics(
         job = service.find(session, job_id, caller)
         wanted: Phase = phase or ("range_test" if job.kind == "range_test" else "training")
         check_series(series or [], wanted)
-        events = JobRepository(session).events(job_id, types=HISTORY)
+        events = JobRepository(session).entries(job_id, types=HISTORY)
     metrics = collect(events, wanted, series=series or [], max_points=max_points)
     if accepts(request, "text/csv"):
         only_epochs = series and all(name in metrics.epochs for name in series)

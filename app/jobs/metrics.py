@@ -3,12 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Iterable
-from itertools import accumulate, groupby, pairwise
-from operator import itemgetter
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal, Protocol, TypeVar
 
-from app.db.tables import JobEventTable
+import numpy as np
+from numpy.typing import NDArray
+
 from app.domain.curves import downsample
 from app.domain.landmarks import smooth_losses
 from app.errors import FieldError, Unprocessable, did_you_mean
@@ -16,6 +17,19 @@ from app.jobs.schemas import Metrics
 
 Phase = Literal["range_test", "verifying", "training"]
 Column = list[int | float | None]
+Array = NDArray[np.float64]
+Block = tuple[int, tuple[list[float | None], ...]]  #: the first step, and columns from there on
+C = TypeVar("C")
+
+
+class Entry(Protocol):
+    """What is read of an event."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+
 
 HISTORY = ["steps", "epoch", "rewind"]  #: the events that columns are read from
 
@@ -44,19 +58,18 @@ def check_series(series: list[str], phase: Phase) -> None:
         raise Unprocessable("unknown_option", detail, f"It has: {', '.join(known)}.", [error])
 
 
-def collect(events: Iterable[JobEventTable], phase: Phase, *, series: list[str], max_points: int) -> Metrics:
+def collect(events: Iterable[Entry], phase: Phase, *, series: list[str], max_points: int) -> Metrics:
     """Read the columns of one phase out of the history.
 
     The newest attempt wins per step, and a rewind of the training takes back what came after its step.
     """
     events = list(events)
-    steps = _step_columns(events, phase)
+    steps: dict[str, Sequence[float | None] | Array] = {**_step_columns(events, phase)}
     epochs = _epoch_columns(events) if phase == "training" else {}
     total = len(steps["step"])
-    steps = _whole(downsample(_only(steps, series, "step"), max_points))
-    return Metrics(
-        phase=phase, steps=steps, epochs=_only(epochs, series, "epoch"), points=len(steps["step"]), total_steps=total
-    )
+    points = _plain(downsample(_only(steps, series, "step"), max_points))
+    epochs = _only(epochs, series, "epoch")
+    return Metrics(phase=phase, steps=points, epochs=epochs, points=len(points["step"]), total_steps=total)
 
 
 def as_csv(columns: dict[str, Column]) -> str:
@@ -69,56 +82,61 @@ def as_csv(columns: dict[str, Column]) -> str:
     return text.getvalue()
 
 
-def _step_columns(events: list[JobEventTable], phase: Phase) -> dict[str, Column]:
-    rows = _newest_steps(events, phase)
-    steps = sorted(rows)
-    rates, momenta, losses = (
-        (list(column) for column in zip(*(rows[step] for step in steps), strict=True)) if steps else ([], [], [])
-    )
-    columns: tuple[Column, ...] = ([*steps], rates, momenta, losses)
+def _step_columns(events: list[Entry], phase: Phase) -> dict[str, Array]:
+    steps, rates, momenta, losses = _newest_steps(events, phase)
+    columns: tuple[Array, ...] = (steps, rates, momenta, losses)
     if phase == "range_test":
         sweeps = _sweeps(rates)
-        columns = ([*steps], [*sweeps], rates, losses, _smoothed(sweeps, rates, losses))
+        columns = (steps, sweeps, rates, losses, _smoothed(sweeps, rates, losses))
     return dict(zip(_STEP_COLUMNS[phase], columns, strict=True))
 
 
-def _newest_steps(events: list[JobEventTable], phase: Phase) -> dict[int, tuple[float | None, ...]]:
-    """Learning rate, momentum and loss of each step as it was taken last."""
-    rows: dict[int, tuple[float | None, ...]] = {}
+def _newest_steps(events: list[Entry], phase: Phase) -> tuple[Array, Array, Array, Array]:
+    """The steps, rising, with learning rate, momentum and loss of each as it was taken last."""
+    blocks: list[Block] = []
     for event in events:
         if event.type == "steps" and event.data["phase"] == phase:
             if event.data["first_step"] == 0 and phase != "training":
-                rows = {}  # a search that a later attempt began anew may take fewer steps, a training does not
-            columns = zip(event.data["learning_rate"], event.data["momentum"], event.data["loss"], strict=True)
-            rows.update(enumerate(columns, event.data["first_step"]))
+                blocks = []  # a search that a later attempt began anew may take fewer steps, a training does not
+            columns = (event.data["learning_rate"], event.data["momentum"], event.data["loss"])
+            blocks.append((event.data["first_step"], columns))
         elif event.type == "rewind" and phase == "training":
-            rows = {step: row for step, row in rows.items() if step < event.data["to_step"]}
-    return rows
+            blocks = [_before(event.data["to_step"], block) for block in blocks]
+    # Numbers all at once: a tuple for each of many steps would cost the most of an answer.
+    steps = np.array([step for first, columns in blocks for step in range(first, first + len(columns[0]))], np.float64)
+    series = [np.array([*chain.from_iterable(block[1][n] for block in blocks)], np.float64) for n in range(3)]
+    _, last = np.unique(steps[::-1], return_index=True)  # of a step taken twice, the one that comes later
+    rates, momenta, losses = (column[len(steps) - 1 - last] for column in series)
+    return steps[len(steps) - 1 - last], rates, momenta, losses
 
 
-def _sweeps(rates: Column) -> list[int]:
+def _before(step: int, block: Block) -> Block:
+    """What of a block came before a step."""
+    first, columns = block
+    return first, tuple(column[: max(0, step - first)] for column in columns)
+
+
+def _sweeps(rates: Array) -> Array:
     """Which sweep each step is of, from 0: within one the rate rises, so where it does not, the next one begins."""
-    begins = (int((later or 0.0) <= (earlier or 0.0)) for earlier, later in pairwise(rates))
-    return list(accumulate(begins, initial=0)) if rates else []
+    begins = np.diff(np.nan_to_num(rates), prepend=-np.inf) <= 0
+    return np.cumsum(begins).astype(np.float64)
 
 
-def _smoothed(sweeps: list[int], rates: Column, losses: Column) -> Column:
+def _smoothed(sweeps: Array, rates: Array, losses: Array) -> Array:
     """Each sweep on its own."""
-    smooth: list[float] = []
-    for _, rows in groupby(zip(sweeps, rates, losses, strict=True), key=itemgetter(0)):
-        known = [(rate or 0.0, math.nan if loss is None else loss) for _, rate, loss in rows]
-        smooth += smooth_losses(*zip(*known, strict=True))
-    return [value if math.isfinite(value) else None for value in smooth]
+    begins = np.flatnonzero(np.diff(sweeps)) + 1
+    pairs = zip(np.split(np.nan_to_num(rates), begins), np.split(losses, begins), strict=True)
+    return np.concatenate([smooth_losses(*pair) for pair in pairs]) if len(rates) else losses
 
 
-def _epoch_columns(events: list[JobEventTable]) -> dict[str, Column]:
+def _epoch_columns(events: list[Entry]) -> dict[str, Column]:
     newest = _newest_epochs(events)
     epochs: Column = [*sorted(newest)]
     rows = [newest[epoch] for epoch in sorted(newest)]
     return {"epoch": epochs} | {name: [row.get(name) for row in rows] for name in _EPOCH_COLUMNS}
 
 
-def _newest_epochs(events: list[JobEventTable]) -> dict[int, dict[str, Any]]:
+def _newest_epochs(events: list[Entry]) -> dict[int, dict[str, Any]]:
     """Each epoch's last scores; an epoch ends at the step that the history had reached by then."""
     reached, ended = 0, dict[int, int]()
     newest: dict[int, dict[str, Any]] = {}
@@ -133,13 +151,19 @@ def _newest_epochs(events: list[JobEventTable]) -> dict[int, dict[str, Any]]:
     return newest
 
 
-def _whole(columns: dict[str, list[float | None]]) -> dict[str, Column]:
-    """The same with whole numbers in the columns that count, which arithmetic made floats."""
-    counts = {"step", "sweep"}
+def _plain(columns: dict[str, list[float | None]]) -> dict[str, Column]:
+    """The same as plain numbers: whole ones in the columns that count, None for what is not finite."""
     return {
-        name: [int(value or 0) for value in column] if name in counts else [*column] for name, column in columns.items()
+        name: [_number(value, is_count=name in ("step", "sweep")) for value in column]
+        for name, column in columns.items()
     }
 
 
-def _only(columns: dict[str, Column], series: list[str], index: str) -> dict[str, Column]:
+def _number(value: float | None, *, is_count: bool) -> int | float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if is_count else float(value)
+
+
+def _only(columns: Mapping[str, C], series: list[str], index: str) -> dict[str, C]:
     return {name: column for name, column in columns.items() if not series or name in series or name == index}

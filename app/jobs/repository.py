@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, exists, func, insert, select, update
+from pydantic_core import from_json
+from sqlalchemy import Select, Text, cast, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, aliased, defer
 
 from app.db.session import note_moved
@@ -29,6 +30,13 @@ class NewEvent:
     type: str
     data: dict[str, Any]
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Entry(NamedTuple):
+    """What an event says."""
+
+    type: str
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,13 @@ class JobRepository:
         if types:
             statement = statement.where(JobEventTable.type.in_(types))
         return list(self.session.scalars(statement.order_by(JobEventTable.seq).limit(limit)))
+
+    def entries(self, job_id: str, *, types: list[str]) -> list[Entry]:
+        """All events of these types, oldest first, without what is the same for many: long histories are read often."""
+        columns = select(JobEventTable.type, cast(JobEventTable.data, Text))
+        wanted = columns.where(JobEventTable.job_id == job_id, JobEventTable.type.in_(types))
+        # Three times as fast as the standard library, which is most of reading a hundred thousand steps.
+        return [Entry(name, from_json(data)) for name, data in self.session.execute(wanted.order_by(JobEventTable.seq))]
 
     def heads(self, ids: list[str]) -> dict[str, tuple[int, int, str]]:
         """Revision, newest seq and state of several jobs: what a listener needs to know whether to read on."""
