@@ -1,0 +1,1 @@
+"""The parts of benchmarks/api_load.py."""
