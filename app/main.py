@@ -1,6 +1,7 @@
 """The HTTP service: routers, error handlers, lifespan. `python -m app.main` runs it."""
 
 import argparse
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -126,9 +127,12 @@ def main() -> None:
     if arguments.follow_stdin:
         follow_stdin()
     configure_logs("api")
+    app = create_app(settings, may_be_open=is_loopback)
+    gc.collect()
+    gc.freeze()  # to look through what stays anyway stops every request, for up to a tenth of a second
     # An open event stream would hold the shutdown for ever; listeners come back with Last-Event-ID.
     uvicorn.run(
-        create_app(settings, may_be_open=is_loopback),
+        app,
         host=arguments.host,
         port=arguments.port,
         log_config=None,  # its lines are ours, too

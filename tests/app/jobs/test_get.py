@@ -71,11 +71,11 @@ class TestWork:
         [statement] = statements
         assert statement.startswith("SELECT jobs.revision \nFROM jobs")
 
-    def test_a_200_takes_two_statements(self, client, submit, statements):
+    def test_a_200_takes_one_statement(self, client, submit, statements):
         job = submit(tags=["b", "a"])
         statements.clear()
         assert client.get(f"/v1/jobs/{job['id']}").json() == job
-        assert len(statements) == 2
+        assert len(statements) == 1
 
 
 class TestWait:
