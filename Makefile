@@ -43,9 +43,10 @@ format: $(development) ## Format the code and apply the safe fixes
 catalog: $(development) ## Write app/domain/catalog.json anew from torchvision and our own networks
 	@$(bin)/python -m worker.catalog
 
-reference: $(development) ## Write docs/reference/training.md and cli.md anew from specs and commands
+reference: $(development) ## Write docs/reference anew: training.md, cli.md, openapi.json
 	@$(bin)/python -m worker.training_reference
 	@$(bin)/python -m supercycle.cli.reference
+	@$(bin)/python -m app.openapi_reference
 
 clean: ## Remove caches, build products and demo-out/; keeps .venv and data/
 	@rm -rf build dist demo-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

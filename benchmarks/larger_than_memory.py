@@ -3,8 +3,9 @@
 The cache file is sparse: it has its full size but no blocks, so it takes no disk, and every picture read from it is
 black. A child process maps it as the worker does and trains a small network, so that reading is most of the work.
 Reported is the peak of RssAnon in /proc/self/status, the memory that the kernel cannot take back; mapped pixels are
-page cache (RssFile), which it drops as it needs. A limit on the address space would forbid the map itself, and one by
-control group needs rights over the machine, so the peak is measured and held against the target instead.
+page cache (RssFile), which it drops as it needs. A limit on the address space would forbid the map itself; to see it
+inside a limit, start it in a control group, e.g. with `systemd-run --scope -p MemoryMax=4G`, for so many steps that
+what they read is more than that (a step reads 1.6 MB).
 """
 
 import argparse

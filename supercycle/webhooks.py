@@ -16,7 +16,7 @@ class Webhooks:
         Its `secret` is in this answer alone; the receiver verifies signatures with it.
         """
         body: Json = {"url": url} if events is None else {"url": url, "events": list(events)}
-        return self._transport.read_json(self._transport.send("POST", "/v1/webhooks", json=body))
+        return self._transport.post("/v1/webhooks", json=body)
 
     def webhooks(self) -> list[Json]:
         """Every webhook, newest first, without its secret."""
@@ -28,7 +28,7 @@ class Webhooks:
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Send nothing there any more, not even what waits."""
-        self._transport.send("DELETE", _path(webhook_id))
+        self._transport.delete(_path(webhook_id))
 
     def deliveries(self, webhook_id: str, *, limit: int | None = None) -> Iterator[Json]:
         """What was sent or is to be, newest first, at most `limit`, each with how its last attempt went."""
@@ -37,7 +37,7 @@ class Webhooks:
     def redeliver(self, webhook_id: str, delivery_id: str) -> Json:
         """Have a delivery sent again now, whatever came of it, under the same `webhook-id`."""
         path = f"{_path(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver"
-        return self._transport.read_json(self._transport.send("POST", path))
+        return self._transport.post(path)
 
 
 def _path(webhook_id: str) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,22 @@ def postgresql_url() -> Iterator[str]:
         admin.execute(f'CREATE DATABASE "{name}"')
         yield server.set(database=name).render_as_string(hide_password=False)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def empty_postgresql(postgresql_url: str) -> Callable[[], str]:
+    """Migrates that database and empties its tables, which other tests may have filled; returns its URL."""
+
+    def make() -> str:
+        upgrade(Settings(database_url=postgresql_url))
+        database = Database(postgresql_url)
+        with database.transaction() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(table.delete())
+        database.dispose()
+        return postgresql_url
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -176,17 +192,10 @@ def sqlite_settings(tmp_path: Path, migrated_file: Path) -> Settings:
 
 
 @pytest.fixture
-def postgresql_settings(tmp_path: Path, postgresql_url: str) -> Settings:
+def postgresql_settings(tmp_path: Path, empty_postgresql: Callable[[], str]) -> Settings:
     """The same on PostgreSQL, its tables empty."""
     seconds = {"lease_seconds": 2, "heartbeat_seconds": 0.4, "sweep_seconds": 0.2}
-    settings = Settings(data_dir=tmp_path / "data", database_url=postgresql_url, **seconds)
-    upgrade(settings)
-    database = Database(settings.database)
-    with database.transaction() as session:
-        for table in reversed(Base.metadata.sorted_tables):
-            session.execute(table.delete())
-    database.dispose()
-    return settings
+    return Settings(data_dir=tmp_path / "data", database_url=empty_postgresql(), **seconds)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,7 +10,7 @@ from app.api_keys import service as keys
 from app.callers import Scope
 from app.datasets.service import NewDataset
 from app.datasets.service import add as add_dataset
-from app.db.tables import ArtifactTable, DatasetTable, ModelFileTable, ModelTable
+from app.db.tables import ArtifactTable, DatasetTable, ModelFileTable, ModelTable, WebhookDeliveryTable, WebhookTable
 from app.ids import new_id
 from app.main import create_app
 
@@ -53,10 +53,21 @@ def foreign(client, put_job, tmp_path):
         )  # fmt: skip
         add_dataset(session, NewDataset(dataset, "ann", "pets", "uploaded", path=tmp_path))
         session.get(DatasetTable, dataset).state = "ready"
-    return {"job_id": job, "model_id": model, "id_or_name": dataset}
+    return {"job_id": job, "model_id": model, "id_or_name": dataset, **put_webhook(database)}
 
 
-MISSING = {"job_id": new_id("job"), "model_id": new_id("mdl"), "id_or_name": new_id("ds")}
+def put_webhook(database):
+    webhook, delivery, now = new_id("whk"), new_id("dlv"), datetime.now(UTC)
+    about = {"event_id": "evt_x", "type": "job.failed", "payload": "{}", "state": "failed"}
+    with database.transaction() as session:
+        session.add(WebhookTable(id=webhook, owner="ann", url="https://a", events=[], secret="", created_at=now))
+        session.flush()
+        session.add(WebhookDeliveryTable(id=delivery, webhook_id=webhook, created_at=now, **about))
+    return {"webhook_id": webhook, "delivery_id": delivery}
+
+
+KINDS = {"job_id": "job", "model_id": "mdl", "id_or_name": "ds", "webhook_id": "whk", "delivery_id": "dlv"}
+MISSING = {name: new_id(kind) for name, kind in KINDS.items()}
 OTHER_PLACES = {"name": "x.png"}  # names a part of one of these
 SHARED = {"/v1/architectures/{name}"}  # nobody's own
 
@@ -109,7 +120,7 @@ class TestForeign:
 
     def test_lists_leave_it_out(self, client, header_of, foreign):
         ben, ann = header_of("ben"), header_of("ann")
-        for path in ("/v1/jobs", "/v1/models", "/v1/datasets?limit=200"):
+        for path in ("/v1/jobs", "/v1/models", "/v1/datasets?limit=200", "/v1/webhooks"):
             assert not set(foreign.values()) & {item["id"] for item in client.get(path, headers=ben).json()["items"]}
             assert set(foreign.values()) & {item["id"] for item in client.get(path, headers=ann).json()["items"]}
 

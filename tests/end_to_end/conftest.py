@@ -117,9 +117,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def scaled_service(tmp_path_factory: pytest.TempPathFactory, postgresql_url: str, redis_url: str) -> Iterator[Service]:
+def scaled_service(
+    tmp_path_factory: pytest.TempPathFactory, empty_postgresql: Callable[[], str], redis_url: str
+) -> Iterator[Service]:
     """The same on PostgreSQL and Redis, by configuration alone."""
-    environment = {"SUPERCYCLE_DATABASE_URL": postgresql_url, "SUPERCYCLE_BROKER_URL": redis_url}
+    environment = {"SUPERCYCLE_DATABASE_URL": empty_postgresql(), "SUPERCYCLE_BROKER_URL": redis_url}
     subprocess.run([sys.executable, "-m", "supercycle", "migrate"], check=True, env=os.environ | environment)
     service = start_service(tmp_path_factory.mktemp("scaled"), **environment)
     yield service

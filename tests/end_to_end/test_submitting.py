@@ -117,7 +117,7 @@ def check(api, settings, count, *, lives, kills):
 
 
 def test_forty(api, settings):
-    check(api, settings, 40, lives=(0.05, 0.3), kills=1)
+    check(api, settings, 40, lives=(0.5, 1.0), kills=1)
 
 
 @pytest.mark.verify

@@ -4,7 +4,7 @@ import math
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.schedules import OneCycle, build_schedule
@@ -168,6 +168,7 @@ class TestAnyOneCycle:
     @given(policy=cycles(), ends=st.tuples(st.floats(0, 1), st.floats(0, 1)))
     def test_changes_no_faster_than_its_phases_allow(self, policy, ends):
         schedule, (first, second) = build_schedule(policy, max_lr=0.7), ends
+        assume(first != second)  # the steepness of a phase that takes no time is not finite
         change = abs(schedule.learning_rate(first) - schedule.learning_rate(second))
         assert change <= steepness(policy, 0.7) * abs(first - second) * (1 + 1e-6) + 1e-9
 

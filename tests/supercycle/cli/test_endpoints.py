@@ -137,8 +137,20 @@ class TestEveryEndpoint:
         assert "resnet9:width=" in real.run("architectures", "resnet9")
         rows = real.run("schedule", "preview", "--max-lr", "0.4", "--steps", "1000", "--set", "schedule.up=0.3")
         assert max(float(row.split("\t")[1]) for row in rows.splitlines()[1:]) == pytest.approx(0.4, rel=1e-3)
+        self.webhooks(real)
         assert real.operations() - real.asked == NOT_COMMANDS
         assert real.asked <= real.operations()
+
+    def webhooks(self, real):
+        """Every command on them; nothing is sent, as no keeper runs."""
+        webhook = json.loads(real.run("webhooks", "add", "https://receiver.example/", "--json"))["id"]
+        assert webhook in real.run("webhooks", "list")
+        job = json.loads(real.run("train", *WORK, "--json"))["id"]
+        real.run("cancel", job)
+        (delivery,) = json.loads(real.run("webhooks", "deliveries", webhook, "--json"))
+        assert delivery["type"] == "job.cancelled"
+        real.run("webhooks", "redeliver", webhook, delivery["id"])
+        real.run("webhooks", "delete", webhook)
 
 
 class TestDownload:
