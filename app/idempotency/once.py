@@ -62,10 +62,7 @@ class Once:
 
     def do(self, work: Callable[[Session], Answer]) -> Response:
         """Run `work` in a transaction and answer with what it returns; or as it was answered the first time."""
-        if self.key is None:
-            with self.database.transaction() as session:
-                return work(session).response()
-        with self.in_flight.alone(self.caller.owner, self.key):
+        with self.held():
             return self.do_held(work, content=self.content)
 
     @contextmanager
