@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app import problems
 from app.api_keys.doors import why_closed
+from app.api_keys.held import HeldKeys
 from app.api_keys.keyring import Keyring
 from app.architectures.endpoints import router as architectures
 from app.artifacts.store import ArtifactStore
@@ -79,12 +80,14 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     database = Database(settings.database, announce=announcer(settings))
+    keyring = Keyring(database, admin_key=settings.api_key, may_be_open=may_be_open)
     app.state.parts = State(
         settings=settings,
         database=database,
         queue=queue or CeleryQueue(settings),
         store=ArtifactStore(settings.storage),
-        keyring=Keyring(database, admin_key=settings.api_key, may_be_open=may_be_open),
+        keyring=keyring,
+        held_keys=HeldKeys(keyring),
         in_flight=InFlight(),
         watcher=Watcher(database, subscriber=subscriber(settings)),
         pages=Pages(database),
@@ -105,8 +108,10 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    await app.state.parts.watcher.close()
-    app.state.parts.database.dispose()
+    parts: State = app.state.parts
+    await parts.watcher.close()
+    await parts.held_keys.close()
+    parts.database.dispose()
 
 
 def _operation_id(route: APIRoute) -> str:

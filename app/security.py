@@ -1,9 +1,11 @@
 """Lets in who may call: `authenticate` says who it is, `permit` whether the key allows what is asked."""
 
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api_keys.held import Held
 from app.callers import Caller, Scope
 from app.state import state_of
 
@@ -13,7 +15,7 @@ _LOOKING = ("GET", "HEAD", "OPTIONS")
 # async, like permit: a dependency in the thread pool would cost more than most answers.
 async def authenticate(request: Request) -> Caller:
     """Who calls; raises Unauthorized without a good key."""
-    return await state_of(request).keyring.caller_of(request.headers.get("authorization", ""))
+    return await state_of(request).keyring.caller_of(_shown(request))
 
 
 Authenticated = Annotated[Caller, Depends(authenticate)]
@@ -27,3 +29,12 @@ async def permit(request: Request, caller: Authenticated) -> None:
 async def permit_reading(caller: Authenticated) -> None:
     """The same for what changes nothing, whatever its method."""
     caller.require(Scope.READ)
+
+
+def hold_key(request: Request) -> AbstractContextManager[Held]:
+    """Have the key of a request looked at again for as long as it lasts: `is_lost` says that it lets nobody in."""
+    return state_of(request).held_keys.hold(_shown(request))
+
+
+def _shown(request: Request) -> str:
+    return request.headers.get("authorization", "")

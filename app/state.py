@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from app.api_keys.held import HeldKeys
 from app.api_keys.keyring import Keyring
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
@@ -25,6 +26,7 @@ class State:
     store: ArtifactStore
     watcher: Watcher
     keyring: Keyring
+    held_keys: HeldKeys
     in_flight: InFlight
     pages: Pages
     keepalive_seconds: float  #: between comments on a silent stream

@@ -1,12 +1,16 @@
 """Jobs over HTTP."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from app.api_keys.held import Held
+from app.callers import Caller
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
 from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, link_next, preferred_wait
@@ -16,7 +20,7 @@ from app.jobs.estimate import Estimate, estimate
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
 from app.jobs.watcher import Head
-from app.security import Authenticated
+from app.security import Authenticated, authenticate, hold_key
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -92,7 +96,7 @@ async def get_job(job_id: str, parts: Parts, caller: Authenticated, request: Req
     headers = {}
     wait = preferred_wait(request)
     if wait:
-        await _until_at_rest(job_id, parts, caller, wait_seconds=wait)
+        await _until_at_rest(job_id, parts, caller, request, wait_seconds=wait)
         headers["Preference-Applied"] = f"wait={wait}"
     with parts.database.reading_rows() as connection:
         if "if-none-match" in request.headers:
@@ -166,14 +170,13 @@ def delete_job(job_id: str, parts: Parts, caller: Authenticated) -> None:
     service.delete(parts.database, parts.store, job_id, caller)
 
 
-async def _until_at_rest(job_id: str, parts: State, caller: Authenticated, *, wait_seconds: int) -> None:
+async def _until_at_rest(job_id: str, parts: State, caller: Caller, request: Request, *, wait_seconds: int) -> None:
     with parts.database.reading() as session:
         service.find(session, job_id, caller)
-    try:
-        await parts.watcher.until(job_id, _is_at_rest, timeout_seconds=wait_seconds)
-    except TimeoutError:
-        return  # the answer then shows how far the job has come
+    with hold_key(request) as held, suppress(TimeoutError):  # the answer then shows how far the job has come
+        await parts.watcher.until(job_id, partial(_is_at_rest, held), timeout_seconds=wait_seconds)
+    await authenticate(request)  # raises where the key was lost meanwhile
 
 
-def _is_at_rest(head: Head) -> bool:
-    return head.state.ended or head.state is JobState.PAUSED
+def _is_at_rest(held: Held, head: Head) -> bool:
+    return head.state.ended or head.state is JobState.PAUSED or held.is_lost

@@ -17,7 +17,7 @@ from app.jobs.metrics import HISTORY, Phase, as_csv, check_series, collect
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import ArtifactOut, ArtifactPage, EventOut, EventPage, Metrics
 from app.jobs.stream import server_sent_events
-from app.security import Authenticated
+from app.security import Authenticated, hold_key
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -40,16 +40,16 @@ async def list_events(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventPage | Response:
-    """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job."""
+    """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job or its key."""
     if accepts(request, "text/event-stream"):
-        return _stream(job_id, parts, caller, after=_seq(last_event_id, after))
+        return _stream(job_id, parts, caller, request, after=_seq(last_event_id, after))
     with parts.database.reading() as session:
         service.find(session, job_id, caller)
         items = [EventOut.of(row) for row in JobRepository(session).events(job_id, after=after, limit=limit)]
     return EventPage(items=items, last_seq=items[-1].seq if items else after)
 
 
-def _stream(job_id: str, parts: State, caller: Caller, *, after: int) -> Response:
+def _stream(job_id: str, parts: State, caller: Caller, request: Request, *, after: int) -> Response:
     with parts.database.reading() as session:
         job = service.find(session, job_id, caller)
     if JobState(job.state).ended and after >= job.last_seq:
@@ -58,6 +58,7 @@ def _stream(job_id: str, parts: State, caller: Caller, *, after: int) -> Respons
         parts.pages,
         parts.watcher,
         job_id,
+        key=hold_key(request),
         after=after,
         newest=job.last_seq,
         keepalive_seconds=parts.keepalive_seconds,

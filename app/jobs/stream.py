@@ -3,11 +3,13 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
 from fastapi.sse import format_sse_event
 
+from app.api_keys.held import Held
 from app.db.session import Database
 from app.domain.lifecycle import JobState
 from app.jobs.repository import JobRepository
@@ -80,36 +82,46 @@ def _cost(page: Page) -> int:
 
 
 async def server_sent_events(
-    pages: Pages, watcher: Watcher, job_id: str, *, after: int, newest: int, keepalive_seconds: float
+    pages: Pages,
+    watcher: Watcher,
+    job_id: str,
+    *,
+    key: AbstractContextManager[Held],
+    after: int,
+    newest: int,
+    keepalive_seconds: float,
 ) -> AsyncIterator[bytes]:
-    """A job's history from `after` on, to `newest` and what follows, until it ends. Nothing is lost or repeated.
+    """A job's history from `after` on, to `newest` and what follows, until it ends or the key is lost.
 
-    A listener asks for its next page when the one before is sent, so whoever reads slowly makes nobody wait and
-    nothing pile up.
+    Nothing is lost or repeated. A listener asks for its next page when the one before is sent, so whoever reads slowly
+    makes nobody wait and nothing pile up.
     """
     seen = after
-    while True:
-        while seen < newest:
-            page = pages.after(job_id, seen, newest=newest)
-            if page is None:
-                return
-            yield page.text
-            seen = page.last_seq
-            if page.is_last:
-                return
-            await asyncio.sleep(0)  # sending may not wait for anything, and others want their turn
-        try:
-            head = await watcher.until(job_id, partial(_has_news, seen), timeout_seconds=keepalive_seconds)
-        except TimeoutError:
-            yield b": still here\n\n"
-            continue
-        if head is None or head.last_seq <= seen:
-            return  # the job was deleted, or ended before the seq that was asked for
-        newest = head.last_seq
+    with key as held:
+        while not held.is_lost:
+            if seen < newest:
+                page = pages.after(job_id, seen, newest=newest)
+                if page is None:
+                    return
+                yield page.text
+                seen = page.last_seq
+                if page.is_last:
+                    return
+                await asyncio.sleep(0)  # sending may not wait for anything, and others want their turn
+                continue
+            try:
+                head = await watcher.until(job_id, partial(_has_news, seen, held), timeout_seconds=keepalive_seconds)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            if head is None or (head.last_seq <= seen and head.state.ended):
+                return  # the job was deleted, or ended before the seq that was asked for
+            newest = head.last_seq
+        yield b": the API key is not valid any more\n\n"
 
 
-def _has_news(seen: int, head: Head) -> bool:
-    return head.last_seq > seen or head.state.ended
+def _has_news(seen: int, held: Held, head: Head) -> bool:
+    return head.last_seq > seen or head.state.ended or held.is_lost
 
 
 def _is_terminal(event: EventOut) -> bool:

@@ -1,26 +1,14 @@
 """Server-sent events over a real connection: live, resumable, and closed when there is no more to come."""
 
-import json
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import httpx
 import pytest
-import uvicorn
 
 from app.domain.lifecycle import JobState
 from app.jobs import stream, watcher
-from app.main import create_app
-
-
-@dataclass
-class Served:
-    """A service on a port, and its parts."""
-
-    url: str
-    parts: object
 
 
 @pytest.fixture
@@ -29,19 +17,8 @@ def keepalive_seconds():
 
 
 @pytest.fixture
-def served(sqlite_settings, queue, keepalive_seconds):
-    app = create_app(sqlite_settings, queue=queue, keepalive_seconds=keepalive_seconds)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}", app.state.parts)
-    server.should_exit = True
-    thread.join()
+def served(serve, sqlite_settings, keepalive_seconds):
+    return serve(sqlite_settings, keepalive_seconds=keepalive_seconds)
 
 
 @pytest.fixture
@@ -55,7 +32,7 @@ def job(served, put_job):
 
 
 @pytest.fixture
-def listen(served, job):
+def listen(served, job, parse_events):
     """Open the stream; what it yields are (name, id, data), or a comment's text."""
 
     @contextmanager
@@ -65,22 +42,9 @@ def listen(served, job):
         with httpx.stream("GET", url, headers=headers, timeout=10) as response:
             assert response.status_code == 200
             assert response.headers["content-type"].startswith("text/event-stream")
-            yield _events(response.iter_lines())
+            yield parse_events(response.iter_lines())
 
     return open_stream
-
-
-def _events(lines):
-    fields = {}
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if line.startswith(":"):
-            yield line[1:].strip()
-        elif line:
-            fields[name] = value
-        elif fields:
-            yield fields["event"], int(fields["id"]), json.loads(fields["data"])
-            fields = {}
 
 
 def log(number):
