@@ -49,6 +49,7 @@ class Outcome:
     milliseconds: int
     status: int | None = None
     error: str | None = None
+    retry_after: timedelta | None = None  #: what the receiver asked to be left alone for
 
     @property
     def is_delivered(self) -> bool:
@@ -116,4 +117,5 @@ def _next_state(due: Due, outcome: Outcome, jitter: float) -> dict[str, Any]:
         return {"state": "delivered", "next_at": None, "delivered_at": datetime.now(UTC)}
     if outcome.status == GONE or due.attempt > len(PAUSES):
         return {"state": "failed", "next_at": None}
-    return {"next_at": database_in(PAUSES[due.attempt - 1] * (1 + MOST_JITTER * jitter))}
+    asked = min(outcome.retry_after or timedelta(), PAUSES[-1])  # it may put an attempt off, not bring it forward
+    return {"next_at": database_in(max(PAUSES[due.attempt - 1], asked) * (1 + MOST_JITTER * jitter))}

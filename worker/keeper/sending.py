@@ -10,7 +10,8 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx
 from standardwebhooks import Webhook
@@ -54,9 +55,10 @@ class Sender:
     def send(self, due: Due) -> Outcome:
         """One attempt. Whatever is wrong with the receiver is an outcome, not an exception."""
         began = time.monotonic()
-        status, error = None, None
+        status, error, retry_after = None, None, None
         try:
-            status = asyncio.run(self._within_time(due))
+            response = asyncio.run(self._within_time(due))
+            status, retry_after = response.status_code, _retry_after(response)
         except NotAllowed as refusal:
             error = str(refusal)
         except TimeoutError:
@@ -65,14 +67,14 @@ class Sender:
             error = _reason(failure)
         if status is not None and not 200 <= status < 300:
             error = _meaning(status)
-        return Outcome(round(1000 * (time.monotonic() - began)), status, error)
+        return Outcome(round(1000 * (time.monotonic() - began)), status, error, retry_after)
 
-    async def _within_time(self, due: Due) -> int:
+    async def _within_time(self, due: Due) -> httpx.Response:
         # httpx bounds each wait, not all of them: a receiver could send a byte at a time for ever.
         async with asyncio.timeout(self._total_seconds):
             return await self._attempt(due)
 
-    async def _attempt(self, due: Due) -> int:
+    async def _attempt(self, due: Due) -> httpx.Response:
         url = checked_url(due.url, private_allowed=self._private_allowed)
         port = url.port or (443 if url.scheme == "https" else 80)
         loop = asyncio.get_running_loop()
@@ -85,7 +87,7 @@ class Sender:
                 continue  # nothing was sent yet
         return await self._post(due, url, addresses[-1])
 
-    async def _post(self, due: Due, url: httpx.URL, address: str) -> int:
+    async def _post(self, due: Due, url: httpx.URL, address: str) -> httpx.Response:
         """POST to exactly this address under the host's name; no redirects, no proxies, no cookies."""
         timeout = httpx.Timeout(self._total_seconds, connect=CONNECT_SECONDS)
         headers = _headers(due) | {"Host": url.netloc.decode("ascii")}
@@ -96,7 +98,7 @@ class Sender:
             client.stream("POST", pinned, content=due.payload, headers=headers, extensions=names) as response,
         ):
             await _read_a_little(response)
-            return response.status_code
+            return response
 
 
 def _headers(due: Due) -> dict[str, str]:
@@ -116,6 +118,18 @@ async def _read_a_little(response: httpx.Response) -> None:
         count += len(chunk)
         if count >= LARGEST_ANSWER_BYTES:
             return
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """How long its sender asks to be left alone: seconds, or until a date; None where it does not say so."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return timedelta(seconds=int(text[:9]))  # three years are as good as more
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return (until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)
 
 
 def _meaning(status: int) -> str:

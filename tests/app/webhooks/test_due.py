@@ -142,6 +142,25 @@ class TestNote:
         note(claim(), REFUSED, jitter=1.0)
         assert seconds_until(read(id).next_at) == pytest.approx(PAUSES[4].total_seconds() * 1.1, abs=3)
 
+    @pytest.mark.parametrize(
+        ("asked", "pause"),
+        [
+            pytest.param(timedelta(hours=1), timedelta(hours=1), id="later"),
+            pytest.param(timedelta(seconds=2), timedelta(minutes=5), id="no sooner than it would be"),
+            pytest.param(timedelta(days=-1), timedelta(minutes=5), id="a date that is past"),
+            pytest.param(timedelta(days=365), timedelta(hours=24), id="no later than the schedule ever waits"),
+        ],
+    )
+    def test_a_receiver_may_put_it_off(self, put_webhook, put_delivery, claim, note, read, asked, pause):
+        id = put_delivery(put_webhook(), attempts=1)
+        note(claim(), Outcome(5, status=429, error="It answered 429.", retry_after=asked))
+        assert seconds_until(read(id).next_at) == pytest.approx(pause.total_seconds(), abs=3)
+
+    def test_whoever_puts_it_off_uses_up_attempts_all_the_same(self, put_webhook, put_delivery, claim, note, read):
+        id = put_delivery(put_webhook(), attempts=9)
+        note(claim(), Outcome(5, status=503, error="It answered 503.", retry_after=timedelta(hours=1)))
+        assert read(id).state == "failed"
+
     def test_gone_disables_the_webhook(self, database, put_webhook, put_delivery, claim, note, read):
         webhook = put_webhook()
         id = put_delivery(webhook)

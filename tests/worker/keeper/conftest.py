@@ -60,6 +60,17 @@ class Receiver:
         """Answer nothing until the test is over."""
         self.released.wait(60)
 
+    def busy(self, retry_after: str) -> Answer:
+        """503, and when to come again."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(503)
+            request.send_header("Retry-After", retry_after)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+
+        return answer
+
     def drip(self, request: BaseHTTPRequestHandler) -> None:
         """A byte of a header now and then, for ever."""
         request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")

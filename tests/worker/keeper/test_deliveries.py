@@ -117,6 +117,14 @@ class TestDelivery:
         assert len(receiver.arrived) == 3
         assert len({(one.headers["webhook-id"], one.body) for one in receiver.arrived}) == 1
 
+    def test_not_before_the_receiver_wants_to_hear_again(self, receiver, put_webhook, happen, deliverer, rows):
+        receiver.answers = [receiver.busy("3600")]
+        put_webhook(receiver.url)
+        happen()
+        deliverer.advance()
+        until(lambda: rows()[0].response_status == 503)
+        assert rows()[0].next_at - datetime.now(UTC) == pytest.approx(timedelta(hours=1), abs=timedelta(seconds=20))
+
     def test_many_and_each_once(self, receiver, put_webhook, happen, deliverer, rows):
         put_webhook(receiver.url)
         jobs = happen(60)

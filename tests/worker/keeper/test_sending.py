@@ -1,11 +1,12 @@
 """One attempt to deliver: signed, to exactly the address that was checked, and bounded whatever the receiver does."""
 
-import datetime as moments
 import ipaddress
 import socket
 import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -41,15 +42,15 @@ def certificate(tmp_path):
     def make(*names):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
-        now = moments.datetime.now(moments.UTC)
+        now = datetime.now(UTC)
         made = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - moments.timedelta(days=1))
-            .not_valid_after(now + moments.timedelta(days=1))
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256())
@@ -123,6 +124,33 @@ class TestAnswers:
         assert (outcome.status, outcome.is_delivered) == (status, False)
         assert words in outcome.error
         assert len(receiver.arrived) == 1  # a redirect was not followed
+
+    @pytest.mark.parametrize(
+        ("asked", "seconds"),
+        [
+            ("120", 120),
+            ("0", 0),
+            (" 7 ", 7),
+            ("9" * 5000, 999_999_999),
+            (format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True), 2 * 24 * 3600),
+        ],
+        ids=["seconds", "now", "with spaces", "for ever", "a date"],
+    )
+    def test_say_when_to_come_again(self, receiver, sender, due_to, asked, seconds):
+        receiver.answers = [receiver.busy(asked)]
+        outcome = sender.send(due_to(receiver.url))
+        assert (outcome.status, outcome.error) == (503, "It answered 503.")
+        assert outcome.retry_after.total_seconds() == pytest.approx(seconds, abs=120)
+
+    @pytest.mark.parametrize(
+        "asked",
+        ["", "soon", "-5", "1.5", "²", "Wed, 00 Oct 2015 99:99:99 GMT", f"1 Jan {'9' * 30} 00:00"],
+        ids=["nothing", "a word", "negative", "a fraction", "other digits", "no such date", "no such year"],
+    )
+    def test_say_so_in_a_way_that_means_nothing(self, receiver, sender, due_to, asked):
+        receiver.answers = [receiver.busy(asked)]
+        outcome = sender.send(due_to(receiver.url))
+        assert (outcome.status, outcome.retry_after) == (503, None)
 
     @pytest.mark.parametrize("way", ["hang", "drip"])
     def test_slow_ones_are_given_up(self, receiver, due_to, way):
