@@ -1,5 +1,7 @@
 """Webhooks and their deliveries in the database, within the caller's transaction."""
 
+from datetime import datetime
+
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -50,6 +52,16 @@ class WebhookRepository:
             WebhookDeliveryTable.id == id, WebhookDeliveryTable.webhook_id == webhook_id
         )
         return self.session.scalars(statement.with_for_update()).one_or_none()
+
+    def count_by_state(self) -> dict[str, int]:
+        """How many deliveries there are in each state; none of those that are a month old is kept."""
+        counts = select(WebhookDeliveryTable.state, func.count()).group_by(WebhookDeliveryTable.state)
+        return dict(self.session.execute(counts).all())
+
+    def oldest_pending(self) -> datetime | None:
+        """When the delivery came to be that has waited longest."""
+        oldest = select(func.min(WebhookDeliveryTable.created_at)).where(WebhookDeliveryTable.state == "pending")
+        return self.session.scalar(oldest)
 
     def put_first(self, row: WebhookDeliveryTable) -> None:
         """Make a locked delivery due now, as if it had not been tried; what is being sent of it is not noted."""

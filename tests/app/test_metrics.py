@@ -2,13 +2,15 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from app.db.tables import WorkerTable
+from app.db.tables import DatasetTable, KeeperTable, WebhookDeliveryTable, WebhookTable, WorkerTable
 from app.db.types import database_in, database_now
+from app.ids import new_id
 from app.jobs.claims import Claims
 
 
@@ -115,6 +117,56 @@ class TestFaults:
         assert value("supercycle_faults_total", code="native_crash") == 2
 
 
+class TestKeeper:
+    @pytest.mark.parametrize(("lease", "up"), [(None, 0), (timedelta(seconds=20), 1), (timedelta(seconds=-1), 0)])
+    def test_is_up_as_long_as_its_lease(self, value, parts, lease, up):
+        if lease is not None:
+            with parts.database.transaction() as session:
+                session.add(KeeperTable(role="keeper", holder="host:1", lease_until=database_in(lease)))
+        assert value("supercycle_keeper_up") == up
+
+    def test_data_sets_by_state(self, value, parts):
+        facts = {"kind": "uploaded", "path": "x", "created_at": datetime.now(UTC)}
+        with parts.database.transaction() as session:
+            for number, state in enumerate(["validating", "validating", "invalid"]):
+                session.add(DatasetTable(id=new_id("ds"), name=str(number), state=state, **facts))
+        found = {state: value("supercycle_datasets", state=state) for state in ("validating", "ready", "invalid")}
+        assert found == {"validating": 2, "ready": 0, "invalid": 1}
+
+
+class TestDeliveries:
+    @pytest.fixture
+    def put(self, parts):
+        """Deliveries in these states, that came to be so long ago."""
+
+        def insert(*states, ago=timedelta()):
+            created = datetime.now(UTC) - ago
+            webhook = {"owner": "ann", "url": "https://example.com/", "events": [], "secret": "whsec_"}
+            event = {"event_id": "evt_x", "type": "job.failed", "payload": "{}"}
+            with parts.database.transaction() as session:
+                row = WebhookTable(id=new_id("whk"), created_at=created, **webhook)
+                session.add(row)
+                session.flush()
+                for state in states:
+                    ids = {"id": new_id("dlv"), "webhook_id": row.id}
+                    session.add(WebhookDeliveryTable(**ids, **event, state=state, created_at=created))
+
+        return insert
+
+    def test_by_state(self, value, put):
+        put("pending", "delivered", "delivered")
+        put("pending")
+        counts = {"pending": 2, "delivered": 2, "failed": 0}
+        assert {state: value("supercycle_webhook_deliveries", state=state) for state in counts} == counts
+
+    def test_age_of_the_oldest_that_waits(self, value, put):
+        assert value("supercycle_webhook_pending_age_seconds") == 0
+        put("delivered", "failed", ago=timedelta(days=2))
+        put("pending", ago=timedelta(hours=1))
+        put("pending")
+        assert value("supercycle_webhook_pending_age_seconds") == pytest.approx(3600, abs=5)
+
+
 class TestForm:
     """What `promtool check metrics` looks at."""
 
@@ -126,7 +178,7 @@ class TestForm:
         return {name: family for name, family in families().items() if name.startswith("supercycle_")}
 
     def test_each_has_help_a_type_and_figures(self, full):
-        assert len(full) == 6
+        assert len(full) == 10
         for family in full.values():
             assert family.documentation.endswith(".")
             assert family.type in ("gauge", "counter")
@@ -137,6 +189,11 @@ class TestForm:
             assert {sample.name.endswith("_total") for sample in family.samples} == {family.type == "counter"}
             assert re.fullmatch(r"[a-z]+(_[a-z]+)*", family.name)
             assert not re.search(r"milli|minutes|kilo|megabytes|_ms$", family.name)  # base units only
+
+    def test_each_is_explained_to_operators(self, full):
+        page = (Path(__file__).parents[2] / "docs/howto/deploy.md").read_text()
+        explained = set(re.findall(r"^\| `(supercycle_\w+?)(?:_total)?(?:\{.*\})?` \|", page, re.MULTILINE))
+        assert explained == set(full)
 
     def test_no_series_twice(self, full):
         series = [(sample.name, *sorted(sample.labels.items())) for one in full.values() for sample in one.samples]
