@@ -17,7 +17,9 @@ _STORE_CLIENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "proxy
 class Settings(BaseSettings):
     """What an operator may set: flags before SUPERCYCLE_* variables before the file `supercycle.env`."""
 
-    model_config = SettingsConfigDict(env_prefix="SUPERCYCLE_", env_file="supercycle.env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SUPERCYCLE_", env_file="supercycle.env", env_ignore_empty=True, extra="ignore"
+    )
 
     data_dir: Path = Field(Path("supercycle-data"), description="Everything the service keeps on this machine.")
     database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in the data folder.")

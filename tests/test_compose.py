@@ -16,6 +16,14 @@ from app.config import Settings
 ROOT = Path(__file__).parents[1]
 PARTS = ["migrate", "api", "keeper", "worker", "worker-1", "worker-both"]
 
+# Every other setting is the operator's, who sets it where compose is started.
+NOT_THE_STARTERS = {
+    "SUPERCYCLE_DATA_DIR": "the image's, where the volume is mounted",
+    "SUPERCYCLE_DATABASE_URL": "leads to the PostgreSQL in here, whose password can be set",
+    "SUPERCYCLE_BROKER_URL": "leads to the Redis in here",
+    "SUPERCYCLE_API_KEY": "required, and the API's alone",
+}
+
 
 class ComposeLoader(yaml.SafeLoader):
     """YAML as compose reads it: `!reset` takes away what an earlier file said."""
@@ -48,6 +56,18 @@ class TestCompose:
         known = {f"SUPERCYCLE_{name.upper()}" for name in Settings.model_fields}
         given = {name for name in services[part]["environment"] if not name.startswith("AWS_")}
         assert given <= known
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_no_setting_is_out_of_an_operators_reach(self, services, part):
+        settings = {f"SUPERCYCLE_{name.upper()}" for name in Settings.model_fields}
+        given = services[part]["environment"]
+        passed_on = {name for name in settings if name in given and given[name] is None}
+        assert settings - passed_on == set(NOT_THE_STARTERS)
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_neither_is_what_leads_to_the_bucket(self, services, part):
+        explained = set(re.findall(r"`(AWS_[A-Z0-9_]+)`", (ROOT / "docs/howto/deploy.md").read_text()))
+        assert {name for name in services[part]["environment"] if name.startswith("AWS_")} == explained
 
     def test_settings_are_valid(self, services, monkeypatch):
         given = {name: value for name, value in services["worker"]["environment"].items() if value is not None}

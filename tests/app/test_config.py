@@ -56,6 +56,14 @@ class TestValues:
         monkeypatch.setenv("SUPERCYCLE_DATASET_ROOTS", text)
         assert Settings().dataset_roots == [Path(root) for root in roots]
 
+    def test_empty_is_as_if_it_were_not_set(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        Path("supercycle.env").write_text("SUPERCYCLE_MAX_RUNNING_PER_OWNER=\n")
+        usual = Settings()
+        for name in Settings.model_fields:
+            monkeypatch.setenv(f"SUPERCYCLE_{name.upper()}", "")
+        assert Settings() == usual
+
     def test_an_empty_key_is_none(self, monkeypatch):
         monkeypatch.setenv("SUPERCYCLE_API_KEY", "")
         assert Settings().api_key is None
