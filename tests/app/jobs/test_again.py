@@ -36,12 +36,6 @@ class TestRetry:
         assert [job[name] for name in same] == [cancelled[name] for name in same]
         assert queue.hints[-1] == job["id"]
 
-    @pytest.mark.parametrize("state", ["queued", "running", "pausing", "paused", "cancelling", "succeeded"])
-    def test_only_what_failed_or_was_cancelled(self, client, parts, put_job, state):
-        response = client.post(f"/v1/jobs/{put_job(parts.database, state=state)}/retry")
-        assert (response.status_code, response.json()["code"]) == (409, "cannot_retry")
-        assert "clone" in response.json()["hint"]
-
     def test_of_data_that_is_gone(self, client, parts, put_job, cancelled):
         gone = cancelled["spec"] | {"dataset": {"name": "mine", "id": None, "version": None}}
         id = put_job(parts.database, state="failed", spec=gone)
