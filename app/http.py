@@ -1,23 +1,17 @@
-"""What several resources need of HTTP: parameters, conditional answers, cursors, preferences, files with ranges."""
+"""What several resources need of HTTP: parameters, conditional answers, preferences, files with ranges."""
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 
 from app.artifacts.store import ArtifactStore
 from app.errors import FieldError, NotFound, Unprocessable, did_you_mean
-from app.ids import is_id
-
-Limit = Annotated[int, Query(ge=1, le=200, description="Items per page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})\b")
@@ -46,33 +40,6 @@ async def refuse_unknown_parameters(request: Request) -> None:
 def _declared(dependant: Dependant) -> set[str]:
     own = {parameter.alias for parameter in dependant.query_params}
     return own.union(*(_declared(inner) for inner in dependant.dependencies))
-
-
-def encode_cursor(id: str | None) -> str | None:
-    """A page's last id as an opaque cursor."""
-    return base64.urlsafe_b64encode(id.encode()).decode() if id is not None else None
-
-
-def decode_cursor(cursor: str | None) -> str | None:
-    """The id inside a cursor."""
-    if cursor is None:
-        return None
-    try:
-        id = base64.urlsafe_b64decode(cursor.encode()).decode()
-    except (binascii.Error, UnicodeError):
-        id = ""
-    if not is_id(id, id.partition("_")[0]):
-        detail = "The cursor is not one of ours."
-        error = FieldError(detail, "invalid_cursor", parameter="cursor")
-        raise Unprocessable("invalid_cursor", detail, "Use next_cursor of the page before.", [error])
-    return id
-
-
-def link_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Name the next page in a Link header (RFC 8288), for clients that follow those."""
-    if cursor is not None:
-        target = request.url.include_query_params(cursor=cursor)
-        response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'
 
 
 def is_fresh(request: Request, etag: str) -> bool:

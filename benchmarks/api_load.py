@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db.migrate import upgrade
 from app.db.session import Database
-from app.http import encode_cursor
+from app.paging import encode_cursor
 from benchmarks.api_figures.arithmetic import percentile
 from benchmarks.api_figures.generator import Measured, Plan, generate
 from benchmarks.api_figures.processes import HOST, most_resident_bytes, quiet, running

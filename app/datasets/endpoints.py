@@ -15,9 +15,9 @@ from app.datasets.schemas import DatasetOut, DatasetPage, Registration, Upload
 from app.datasets.service import NewDataset
 from app.datasets.upload import read_limited, received
 from app.errors import UnsupportedMedia
-from app.http import Cursor, Limit, decode_cursor, encode_cursor, link_next
 from app.idempotency.once import Answer, Once, OnceUnread
 from app.ids import new_id
+from app.paging import Paging
 from app.security import Authenticated
 from app.state import Parts, State
 
@@ -43,20 +43,11 @@ _BODIES: dict[str, Any] = {
 }
 
 
-@router.get("")
-def list_datasets(
-    parts: Parts,
-    caller: Authenticated,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> DatasetPage:
+@router.get("", response_model=DatasetPage)
+def list_datasets(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Built-in datasets first, then uploaded and registered ones, newest first."""
-    found, last = service.list_datasets(parts.database, caller, limit=limit, after=decode_cursor(cursor))
-    page = DatasetPage(items=[DatasetOut.of(dataset) for dataset in found], next_cursor=encode_cursor(last))
-    link_next(request, response, page.next_cursor)
-    return page
+    found = service.list_datasets(parts.database, caller, limit=page.rows, after=page.after)
+    return page.answer(DatasetPage, [DatasetOut.of(dataset) for dataset in found])
 
 
 @router.get("/{id_or_name}")

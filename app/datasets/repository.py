@@ -3,6 +3,7 @@
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app.db.lists import newest_first, of_owner
 from app.db.tables import DatasetTable
 
 
@@ -20,8 +21,7 @@ class DatasetRepository:
     def get(self, id: str, *, only: str | None = None) -> DatasetTable | None:
         """One by id, or None; with `only`, of this owner alone."""
         statement = select(DatasetTable).where(DatasetTable.id == id)
-        statement = statement if only is None else statement.where(DatasetTable.owner == only)
-        return self.session.scalars(statement).one_or_none()
+        return self.session.scalars(of_owner(statement, DatasetTable.owner, only)).one_or_none()
 
     def by_name(self, name: str, *, owner: str) -> DatasetTable | None:
         """This owner's by name, or None."""
@@ -44,9 +44,8 @@ class DatasetRepository:
 
     def page(self, *, limit: int, before: str | None, only: str | None) -> list[DatasetTable]:
         """Newest first, older than the id `before`; with `only`, of this owner alone."""
-        statement = select(DatasetTable).order_by(DatasetTable.id.desc()).limit(limit)
-        statement = statement if only is None else statement.where(DatasetTable.owner == only)
-        return list(self.session.scalars(statement.where(DatasetTable.id < before) if before else statement))
+        statement = of_owner(select(DatasetTable), DatasetTable.owner, only)
+        return list(self.session.scalars(newest_first(statement, DatasetTable.id, limit=limit, before=before)))
 
     def oldest_validating(self) -> DatasetTable | None:
         """The one that has waited longest to be checked, or None."""

@@ -54,19 +54,17 @@ def find(session: Session, id_or_name: str, caller: Caller) -> Dataset:
     return found
 
 
-def list_datasets(
-    database: Database, caller: Caller, *, limit: int, after: str | None
-) -> tuple[Sequence[Dataset], str | None]:
-    """A page and the id to go on from: first the built-in ones by name, then the others, newest first."""
+def list_datasets(database: Database, caller: Caller, *, limit: int, after: str | None) -> Sequence[Dataset]:
+    """What comes after the id `after`: first the built-in ones by name, then the others, newest first."""
     built_in = built_in_by_id()
     ids = list(built_in)
     start = ids.index(after) + 1 if after in built_in else 0 if after is None else len(ids)
     items: list[Dataset] = [built_in[id] for id in ids[start:]]
-    if len(items) <= limit:
+    if len(items) < limit:
         before = None if after in built_in else after
         with database.reading() as session:
-            items += DatasetRepository(session).page(limit=limit + 1 - len(items), before=before, only=caller.only)
-    return items[:limit], items[limit - 1].id if len(items) > limit else None
+            items += DatasetRepository(session).page(limit=limit - len(items), before=before, only=caller.only)
+    return items[:limit]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from app.api_keys.held import Held
 from app.callers import Caller
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
-from app.http import Cursor, Limit, decode_cursor, encode_cursor, is_fresh, link_next, preferred_wait
+from app.http import is_fresh, preferred_wait
 from app.idempotency.once import Answer, JustOnce
 from app.jobs import rows, service
 from app.jobs.estimate import Estimate, estimate
 from app.jobs.repository import JobFilter
 from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
 from app.jobs.watcher import Head
+from app.paging import Paging
 from app.security import Authenticated, authenticate, hold_key
 from app.state import Parts, State
 
@@ -71,23 +72,18 @@ def _made(parts: State, once: JustOnce, make: Callable[[Session], JobTable]) -> 
 async def list_jobs(
     parts: Parts,
     caller: Authenticated,
-    request: Request,
+    page: Paging,
     kind: Annotated[list[str] | None, SEVERAL] = None,
     state: Annotated[list[JobState] | None, SEVERAL] = None,
     tag: Annotated[list[str] | None, SEVERAL] = None,
     parent_id: str | None = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Response:
     """Jobs, newest first. Repeat kind, state or tag to widen the search (tags: to narrow it)."""
     wanted = JobFilter(
         kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
     )
-    jobs, last = service.list_jobs(parts.database, wanted, limit=limit, before=decode_cursor(cursor))
-    page = JobPage(items=[JobHead.of(job) for job in jobs], next_cursor=encode_cursor(last))
-    response = _json(page)
-    link_next(request, response, page.next_cursor)
-    return response
+    jobs = service.list_jobs(parts.database, wanted, limit=page.rows, before=page.after)
+    return page.answer(JobPage, [JobHead.of(job) for job in jobs])
 
 
 @router.get("/{job_id}", response_model=JobOut, responses={304: {"description": "Unchanged since the ETag given."}})

@@ -8,6 +8,7 @@ from pydantic_core import from_json
 from sqlalchemy import Select, Text, cast, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, aliased, defer
 
+from app.db.lists import newest_first, of_owner
 from app.db.session import note_moved
 from app.db.tables import JobEventTable, JobTable, JobTagTable
 from app.db.types import now_seconds
@@ -76,17 +77,15 @@ class JobRepository:
         statement = self._restricted(select(JobTable), wanted)
         # The same id, but of the table that is read first: its index has the order, and nothing is sorted.
         id = JobTagTable.job_id if wanted.tags else JobTable.id
-        if before is not None:
-            statement = statement.where(id < before)
-        elif wanted.tags:  # which bounds nothing: without it SQLite begins with the jobs, and sorts those with the tag
+        if before is None and wanted.tags:  # bounds nothing; but SQLite begins with the jobs, and sorts them, without
             statement = statement.where(id > "")
         heavy = (defer(JobTable.spec), defer(JobTable.resolved), defer(JobTable.result))
-        return list(self.session.scalars(statement.order_by(id.desc()).limit(limit).options(*heavy)))
+        statement = newest_first(statement.options(*heavy), id, limit=limit, before=before)
+        return list(self.session.scalars(statement))
 
     def _restricted(self, statement: Select[tuple[JobTable]], wanted: JobFilter) -> Select[tuple[JobTable]]:
         statement = statement.where(JobTable.parent_id == wanted.parent_id)  # children only with their parent
-        if wanted.owner is not None:
-            statement = statement.where(JobTable.owner == wanted.owner)
+        statement = of_owner(statement, JobTable.owner, wanted.owner)
         if wanted.kinds:
             statement = statement.where(JobTable.kind.in_(wanted.kinds))
         if wanted.states:
@@ -198,5 +197,4 @@ class JobRepository:
 
 
 def _one(id: str, only: str | None) -> Select[JobTable]:
-    statement = select(JobTable).where(JobTable.id == id)
-    return statement if only is None else statement.where(JobTable.owner == only)
+    return of_owner(select(JobTable).where(JobTable.id == id), JobTable.owner, only)

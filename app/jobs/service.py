@@ -94,13 +94,10 @@ def find(session: Session, id: str, caller: Caller) -> JobTable:
     return job
 
 
-def list_jobs(
-    database: Database, wanted: JobFilter, *, limit: int, before: str | None
-) -> tuple[list[JobTable], str | None]:
-    """A page of jobs and the id to go on from, None on the last page."""
+def list_jobs(database: Database, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
+    """Jobs, newest first, older than the id `before`."""
     with database.reading() as session:
-        jobs = JobRepository(session).page(wanted, limit=limit + 1, before=before)
-    return jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None
+        return JobRepository(session).page(wanted, limit=limit, before=before)
 
 
 def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:

@@ -3,30 +3,22 @@
 from fastapi import APIRouter, Request, Response, status
 
 from app.errors import NotFound
-from app.http import Cursor, Limit, StoredFile, decode_cursor, encode_cursor, link_next, send_file
+from app.http import StoredFile, send_file
 from app.models import service
 from app.models.schemas import ModelOut, ModelPage
+from app.paging import Paging
 from app.security import Authenticated
 from app.state import Parts
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("")
-def list_models(
-    parts: Parts,
-    caller: Authenticated,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> ModelPage:
+@router.get("", response_model=ModelPage)
+def list_models(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Trained models, newest first."""
     with parts.database.reading() as session:
-        models, last = service.page(session, caller, limit=limit, before=decode_cursor(cursor))
-        page = ModelPage(items=[ModelOut.of(model) for model in models], next_cursor=encode_cursor(last))
-    link_next(request, response, page.next_cursor)
-    return page
+        models = service.page(session, caller, limit=page.rows, before=page.after)
+    return page.answer(ModelPage, [ModelOut.of(model) for model in models])
 
 
 @router.get("/{model_id}")

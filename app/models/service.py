@@ -1,11 +1,12 @@
 """Find, list and delete models."""
 
-from sqlalchemy import Select, select
 from sqlalchemy import delete as delete_from
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
 from app.callers import Caller
+from app.db.lists import newest_first, of_owner
 from app.db.session import Database
 from app.db.tables import ModelTable
 from app.errors import not_found
@@ -15,20 +16,17 @@ from app.jobs.repository import JobRepository
 
 def find(session: Session, id: str, caller: Caller) -> ModelTable:
     """A model that must exist for this caller."""
-    statement = _seen(select(ModelTable).where(ModelTable.id == id), caller)
+    statement = of_owner(select(ModelTable).where(ModelTable.id == id), ModelTable.owner, caller.only)
     model = session.scalars(statement).one_or_none() if is_id(id, "mdl") else None
     if model is None:
         raise not_found("model", id)
     return model
 
 
-def page(session: Session, caller: Caller, *, limit: int, before: str | None) -> tuple[list[ModelTable], str | None]:
-    """Models that the caller sees, newest first, and the id to go on from."""
-    statement = _seen(select(ModelTable).order_by(ModelTable.id.desc()).limit(limit + 1), caller)
-    if before is not None:
-        statement = statement.where(ModelTable.id < before)
-    models = list(session.scalars(statement))
-    return models[:limit], models[limit - 1].id if len(models) > limit else None
+def page(session: Session, caller: Caller, *, limit: int, before: str | None) -> list[ModelTable]:
+    """Models that the caller sees, newest first, older than the id `before`."""
+    statement = of_owner(select(ModelTable), ModelTable.owner, caller.only)
+    return list(session.scalars(newest_first(statement, ModelTable.id, limit=limit, before=before)))
 
 
 def delete(database: Database, store: ArtifactStore, id: str, caller: Caller) -> None:
@@ -37,7 +35,3 @@ def delete(database: Database, store: ArtifactStore, id: str, caller: Caller) ->
         JobRepository(session).forget_model(find(session, id, caller).job_id, id)
         session.execute(delete_from(ModelTable).where(ModelTable.id == id))
     store.discard_below(f"models/{id}/")
-
-
-def _seen(statement: Select[ModelTable], caller: Caller) -> Select[ModelTable]:
-    return statement if caller.only is None else statement.where(ModelTable.owner == caller.only)

@@ -1,10 +1,10 @@
 """Webhooks over HTTP."""
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Response, status
 from sqlalchemy.orm import Session
 
-from app.http import Cursor, Limit, decode_cursor, encode_cursor, link_next
 from app.idempotency.once import Answer, JustOnce
+from app.paging import Paging
 from app.security import Authenticated
 from app.state import Parts
 from app.webhooks import service
@@ -26,21 +26,12 @@ def add_webhook(wanted: NewWebhook, parts: Parts, once: JustOnce) -> Response:
     return once.do(work)
 
 
-@router.get("")
-def list_webhooks(
-    parts: Parts,
-    caller: Authenticated,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> WebhookPage:
+@router.get("", response_model=WebhookPage)
+def list_webhooks(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Webhooks, newest first."""
     with parts.database.reading() as session:
-        rows, last = service.page(session, caller, limit=limit, before=decode_cursor(cursor))
-        page = WebhookPage(items=[WebhookOut.of(row) for row in rows], next_cursor=encode_cursor(last))
-    link_next(request, response, page.next_cursor)
-    return page
+        rows = service.page(session, caller, limit=page.rows, before=page.after)
+    return page.answer(WebhookPage, [WebhookOut.of(row) for row in rows])
 
 
 @router.get("/{webhook_id}")
@@ -57,22 +48,12 @@ def delete_webhook(webhook_id: str, parts: Parts, caller: Authenticated) -> None
         service.delete(session, webhook_id, caller)
 
 
-@router.get("/{webhook_id}/deliveries")
-def list_deliveries(
-    webhook_id: str,
-    parts: Parts,
-    caller: Authenticated,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> DeliveryPage:
+@router.get("/{webhook_id}/deliveries", response_model=DeliveryPage)
+def list_deliveries(webhook_id: str, parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """What was sent or is to be, newest first, and how the last attempt of each went. Kept for 30 days."""
     with parts.database.reading() as session:
-        rows, last = service.deliveries(session, webhook_id, caller, limit=limit, before=decode_cursor(cursor))
-        page = DeliveryPage(items=[DeliveryOut.of(row) for row in rows], next_cursor=encode_cursor(last))
-    link_next(request, response, page.next_cursor)
-    return page
+        rows = service.deliveries(session, webhook_id, caller, limit=page.rows, before=page.after)
+    return page.answer(DeliveryPage, [DeliveryOut.of(row) for row in rows])
 
 
 @router.post(

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from app.db.lists import newest_first, of_owner
 from app.db.tables import WebhookDeliveryTable, WebhookTable
 from app.db.types import database_now
 
@@ -23,8 +24,7 @@ class WebhookRepository:
     def get(self, id: str, *, only: str | None) -> WebhookTable | None:
         """One by id, or None; with `only`, of this owner alone."""
         statement = select(WebhookTable).where(WebhookTable.id == id)
-        statement = statement if only is None else statement.where(WebhookTable.owner == only)
-        return self.session.scalars(statement).one_or_none()
+        return self.session.scalars(of_owner(statement, WebhookTable.owner, only)).one_or_none()
 
     def count(self, owner: str) -> int:
         """How many an owner has."""
@@ -32,9 +32,8 @@ class WebhookRepository:
 
     def page(self, *, limit: int, before: str | None, only: str | None) -> list[WebhookTable]:
         """Newest first, older than the id `before`; with `only`, of this owner alone."""
-        statement = select(WebhookTable).order_by(WebhookTable.id.desc()).limit(limit)
-        statement = statement if only is None else statement.where(WebhookTable.owner == only)
-        return list(self.session.scalars(statement.where(WebhookTable.id < before) if before else statement))
+        statement = of_owner(select(WebhookTable), WebhookTable.owner, only)
+        return list(self.session.scalars(newest_first(statement, WebhookTable.id, limit=limit, before=before)))
 
     def delete(self, row: WebhookTable) -> None:
         """Forget one, with its deliveries."""
@@ -43,8 +42,7 @@ class WebhookRepository:
     def deliveries(self, webhook_id: str, *, limit: int, before: str | None) -> list[WebhookDeliveryTable]:
         """What was to be delivered to one, newest first, older than the id `before`."""
         statement = select(WebhookDeliveryTable).where(WebhookDeliveryTable.webhook_id == webhook_id)
-        statement = statement.order_by(WebhookDeliveryTable.id.desc()).limit(limit)
-        return list(self.session.scalars(statement.where(WebhookDeliveryTable.id < before) if before else statement))
+        return list(self.session.scalars(newest_first(statement, WebhookDeliveryTable.id, limit=limit, before=before)))
 
     def lock_delivery(self, webhook_id: str, id: str) -> WebhookDeliveryTable | None:
         """One delivery to this webhook, that nobody claims until the transaction ends."""

@@ -49,10 +49,9 @@ def find(session: Session, id: str, caller: Caller) -> WebhookTable:
     return row
 
 
-def page(session: Session, caller: Caller, *, limit: int, before: str | None) -> tuple[list[WebhookTable], str | None]:
-    """Webhooks that the caller sees, newest first, and the id to go on from."""
-    rows = WebhookRepository(session).page(limit=limit + 1, before=before, only=caller.only)
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+def page(session: Session, caller: Caller, *, limit: int, before: str | None) -> list[WebhookTable]:
+    """Webhooks that the caller sees, newest first, older than the id `before`."""
+    return WebhookRepository(session).page(limit=limit, before=before, only=caller.only)
 
 
 def delete(session: Session, id: str, caller: Caller) -> None:
@@ -62,11 +61,10 @@ def delete(session: Session, id: str, caller: Caller) -> None:
 
 def deliveries(
     session: Session, id: str, caller: Caller, *, limit: int, before: str | None
-) -> tuple[list[WebhookDeliveryTable], str | None]:
-    """What was to be delivered to a webhook, newest first, and the id to go on from."""
+) -> list[WebhookDeliveryTable]:
+    """What was to be delivered to a webhook, newest first, older than the id `before`."""
     webhook = find(session, id, caller)
-    rows = WebhookRepository(session).deliveries(webhook.id, limit=limit + 1, before=before)
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+    return WebhookRepository(session).deliveries(webhook.id, limit=limit, before=before)
 
 
 def redeliver(session: Session, id: str, delivery_id: str, caller: Caller) -> WebhookDeliveryTable:

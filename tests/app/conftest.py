@@ -19,6 +19,13 @@ def parts(client):
     return client.app.state.parts
 
 
+@pytest.fixture
+def any_client(settings, queue):
+    """The app in process, on both databases in turn."""
+    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def shared_client(tmp_path_factory, _clean_environment):
     """One app for many requests that change nothing: quicker than one each."""

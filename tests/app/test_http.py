@@ -1,38 +1,15 @@
-"""Cursors, preferences, conditions and ranges, apart from any resource."""
-
-import base64
+"""Preferences, conditions and ranges, apart from any resource."""
 
 import pytest
 from starlette.requests import Request
 
 from app.artifacts.store import ArtifactStore
-from app.errors import Unprocessable
-from app.http import StoredFile, accepts, decode_cursor, encode_cursor, is_fresh, preferred_wait, send_file
-from app.ids import new_id
+from app.http import StoredFile, accepts, is_fresh, preferred_wait, send_file
 
 
 def request(**headers):
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return Request({"type": "http", "headers": raw})
-
-
-class TestCursor:
-    @pytest.mark.parametrize("prefix", ["job", "mdl", "ds"])
-    def test_there_and_back(self, prefix):
-        id = new_id(prefix)
-        assert decode_cursor(encode_cursor(id)) == id
-        assert encode_cursor(None) is None
-        assert decode_cursor(None) is None
-
-    @pytest.mark.parametrize(
-        "cursor",
-        ["", "?", "job_x", "a", "é", "AAAA", "aGVsbG8=", base64.b64encode(b"\xff" * 9).decode(),
-         base64.b64encode(b"job_" + b"0" * 25 + b"\0").decode()],
-    )  # fmt: skip
-    def test_not_one_of_ours(self, cursor):
-        with pytest.raises(Unprocessable) as caught:
-            decode_cursor(cursor)
-        assert [error.parameter for error in caught.value.errors] == ["cursor"]
 
 
 class TestPreferences:

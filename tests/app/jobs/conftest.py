@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 import uvicorn
-from fastapi.testclient import TestClient
 
 from app.jobs.claims import Claimant, Claims, Lease
 from app.jobs.repository import NewEvent
@@ -31,13 +30,6 @@ def submit(client, minimal):
         return response.json()
 
     return send
-
-
-@pytest.fixture
-def any_client(settings, queue):
-    """The app in process, on both databases in turn."""
-    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
-        yield client
 
 
 @dataclass

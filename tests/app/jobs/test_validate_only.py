@@ -64,21 +64,3 @@ class TestMostWaiting:
             assert int(refused.headers["retry-after"]) > 0
         client.post(f"/v1/jobs/{job.json()['id']}/cancel")
         assert client.post("/v1/jobs", json=BODY).status_code == 202
-
-
-class TestLinks:
-    @pytest.mark.parametrize("path", ["/v1/jobs?tag=a&tag=b&limit=2", "/v1/datasets?limit=2"])
-    def test_lists_name_their_next_page(self, client, put_job, parts, path):
-        for _ in range(3):
-            put_job(parts.database, tags=["a", "b"])
-        page = client.get(path)
-        link = page.links["next"]["url"]
-        assert link.startswith("/v1/")
-        following = client.get(link)
-        assert following.status_code == 200
-        assert {item["id"] for item in page.json()["items"]}.isdisjoint(
-            {item["id"] for item in following.json()["items"]}
-        )
-
-    def test_the_last_page_names_none(self, client):
-        assert "link" not in client.get("/v1/jobs").headers

@@ -62,26 +62,6 @@ class TestGet:
         }
 
 
-class TestList:
-    @pytest.mark.parametrize("limit", [1, 2, 5, 200])
-    def test_each_once_newest_first(self, client, put_model, limit):
-        ids, seen, cursor = [put_model() for _ in range(5)], [], None
-        while True:
-            query = {"limit": limit} | ({"cursor": cursor} if cursor else {})
-            page = client.get("/v1/models", params=query).json()
-            seen += [item["id"] for item in page["items"]]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                break
-        assert seen == ids[::-1]
-
-    @pytest.mark.parametrize("query", ["limit=0", "limit=201", "cursor=x"])
-    def test_bounds(self, shared_client, query):
-        response = shared_client.get(f"/v1/models?{query}")
-        assert response.status_code == 422
-        assert [error["parameter"] for error in response.json()["errors"]] == [query.split("=")[0]]
-
-
 class TestFiles:
     @pytest.mark.parametrize(
         ("name", "disposition"), [("weights.safetensors", "attachment"), ("config.json", "inline")]

@@ -21,13 +21,6 @@ URL = "https://example.com/hook"
 
 
 @pytest.fixture
-def any_client(settings, queue):
-    """The app in process, on both databases in turn."""
-    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
-        yield client
-
-
-@pytest.fixture
 def add(any_client):
     def post(**body):
         response = any_client.post("/v1/webhooks", json={"url": URL} | body)
