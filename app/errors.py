@@ -6,6 +6,7 @@ ServiceError
 ├── Conflict            409   the state forbids it
 ├── TooLarge            413
 ├── UnsupportedMedia    415
+├── RangeNotSatisfiable 416
 ├── Unprocessable       422   understood, but wrong; names the fields
 ├── Unauthorized        401
 ├── Forbidden           403   understood and refused
@@ -44,6 +45,7 @@ class ServiceError(Exception):
     hint: str
     errors: list[FieldError] = field(default_factory=list)
     retry_after_seconds: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     status = 500
     title = "Something went wrong"
@@ -126,6 +128,13 @@ class UnsupportedMedia(ServiceError):
 
     status = 415
     title = "The content type is not supported"
+
+
+class RangeNotSatisfiable(ServiceError):
+    """Bytes that a file does not have."""
+
+    status = 416
+    title = "The file has no such bytes"
 
 
 class Unprocessable(ServiceError):

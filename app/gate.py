@@ -1,4 +1,7 @@
-"""What every request passes before any endpoint: a request id, the right host and origin, safe headers."""
+"""What every request passes before any endpoint: a request id, the right host and origin, safe headers.
+
+What takes a GET takes a HEAD: it is answered like one, without the body.
+"""
 
 import re
 from collections.abc import Callable
@@ -14,7 +17,7 @@ from app.network import is_loopback_host
 from app.problems import MEDIA_TYPE
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "OPTIONS")
 
 
 class Gate:
@@ -33,6 +36,8 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = _as_get(scope), _without_body(send)
         headers = Headers(scope=scope)
         request_id = _request_id(headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
@@ -42,6 +47,8 @@ class Gate:
                 response = MutableHeaders(scope=message)
                 response["X-Request-ID"] = request_id
                 response["X-Content-Type-Options"] = "nosniff"
+                # What one caller may see is nobody else's, and may have changed when it is asked for again.
+                response.setdefault("Cache-Control", "private, no-cache")
             await send(message)
 
         refusal = self._refusal(scope, headers)
@@ -84,6 +91,23 @@ class _Sender:
                 await _answer(error, self._request_id)(self._scope, self._receive, self._send)
         if not self._replaced:
             await self._send(message)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """What a HEAD asks about. It has no ranges (RFC 9110, 14.2)."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "method": "GET", "headers": headers}
+
+
+def _without_body(send: Send) -> Send:
+    """Ends an answer with its head, so that a server tells what streams the body that nobody listens."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_head
 
 
 def _is_from_elsewhere(headers: Headers) -> bool:

@@ -1,19 +1,21 @@
-"""What several resources need of HTTP: parameters, conditional answers, preferences, files with ranges."""
+"""What several resources need of HTTP: parameters, conditional answers, preferences."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
-from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
-from app.artifacts.store import ArtifactStore
-from app.errors import FieldError, NotFound, Unprocessable, did_you_mean
+from app.errors import FieldError, Unprocessable, did_you_mean
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+#: What an endpoint declares that answers with a tag.
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Unchanged since the ETag given."}}
+
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})\b")
 LONGEST_WAIT_SECONDS = 60
 
@@ -42,10 +44,30 @@ def _declared(dependant: Dependant) -> set[str]:
     return own.union(*(_declared(inner) for inner in dependant.dependencies))
 
 
-def is_fresh(request: Request, etag: str) -> bool:
-    """Whether the caller's copy is the present one."""
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    return "*" in known or etag in known
+def send_json(request: Request, body: BaseModel) -> Response:
+    """An answer under a tag made of its bytes, which changes with all that is seen and with nothing else; or a 304.
+
+    Handed to the framework, a model would be validated once more.
+    """
+    content = body.model_dump_json().encode()
+    headers = {"ETag": f'"{sha256(content).hexdigest()}"'}
+    return unchanged(request, headers) or Response(content, headers=headers, media_type="application/json")
+
+
+def revision_tag(revision: int, *form: str) -> str:
+    """The tag of what a job has done, in this form: known before it is read and put together.
+
+    Another version of the service may word the same in another way.
+    """
+    return f'"{"-".join((str(revision), *form, _version()))}"'
+
+
+def unchanged(request: Request, headers: dict[str, str]) -> Response | None:
+    """The 304, where the caller has what these headers' ETag stands for."""
+    # Tags are compared weakly (RFC 9110, 13.1.2), and a list may come in several lines.
+    lines = request.headers.getlist("if-none-match")
+    known = [tag.strip().removeprefix("W/") for line in lines for tag in line.split(",")]
+    return Response(status_code=304, headers=headers) if "*" in known or headers["ETag"] in known else None
 
 
 def preferred_wait(request: Request) -> int:
@@ -59,60 +81,6 @@ def accepts(request: Request, media_type: str) -> bool:
     return media_type in request.headers.get("accept", "")
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """A file in the artifact store, as it is sent."""
-
-    name: str
-    key: str
-    size: int
-    sha256: str
-    media_type: str
-
-
-def send_file(request: Request, store: ArtifactStore, file: StoredFile) -> Response:
-    """Stream a file, or the range asked for. Objects are immutable, so the digest is the ETag.
-
-    Raises NotFound before the answer begins when the store does not have it: after a 200 nobody could be told.
-    """
-    etag = f'"{file.sha256}"'
-    # SVG may hold scripts, so it is never shown in the service's own origin.
-    disposition = "inline" if file.media_type in ("image/png", "application/json") else "attachment"
-    headers = {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Content-Disposition": f'{disposition}; filename="{file.name.rsplit("/", 1)[-1]}"',
-    }
-    if is_fresh(request, etag):
-        return Response(status_code=304, headers=headers)
-    span = _range(request, file, etag)
-    if span is None:
-        return _stream(store, file, (0, file.size), status=200, headers=headers)
-    start, end = span
-    if start >= end:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{file.size}"})
-    return _stream(
-        store, file, span, status=206, headers=headers | {"Content-Range": f"bytes {start}-{end - 1}/{file.size}"}
-    )
-
-
-def _range(request: Request, file: StoredFile, etag: str) -> tuple[int, int] | None:
-    """Start and end of the one range asked for; None sends the whole file, as several ranges do."""
-    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if found is None or request.headers.get("if-range", etag) != etag or not any(found.groups()):
-        return None
-    first, last = found.groups()
-    if not first:
-        return max(file.size - int(last), 0), file.size
-    return int(first), min(int(last) + 1, file.size) if last else file.size
-
-
-def _stream(
-    store: ArtifactStore, file: StoredFile, span: tuple[int, int], *, status: int, headers: dict[str, str]
-) -> Response:
-    if file.size and not store.exists(file.key):
-        detail = f"{file.name} was made, but the service's storage does not have it any more."
-        raise NotFound("file_lost", detail, "Ask the operator for a backup of the storage, or run the job again.")
-    body: Iterator[bytes] = iter(()) if file.size == 0 else store.stream(file.key, start=span[0], end=span[1])
-    headers = headers | {"Content-Length": str(span[1] - span[0])}
-    return StreamingResponse(body, status, headers=headers, media_type=file.media_type)
+@cache
+def _version() -> str:
+    return version("supercycle")

@@ -43,7 +43,10 @@ from app.wakes import announcer, subscriber
 from app.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
-trainings, follow them live, and download models, curves and plots. Errors are `application/problem+json`."""
+trainings, follow them live, and download models, curves and plots. Errors are `application/problem+json`.
+
+Every GET below `/v1` answers with an `ETag`; with that in `If-None-Match`, what has not changed is a 304.
+What takes a GET takes a HEAD."""
 
 
 class Service(FastAPI):

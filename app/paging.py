@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from app.errors import FieldError, Unprocessable
+from app.http import send_json
 from app.ids import is_id
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Items per page.")]
@@ -40,8 +41,7 @@ class PageAsked:
         """The page of what was found, which names the next one in its body and, as RFC 8288 has it, in a header."""
         items = found[: self.limit]
         cursor = encode_cursor(items[-1].id) if len(found) > self.limit else None
-        page = schema.model_validate({"items": items, "next_cursor": cursor})
-        response = Response(page.model_dump_json(), media_type="application/json")
+        response = send_json(self.request, schema.model_validate({"items": items, "next_cursor": cursor}))
         if cursor is not None:
             target = self.request.url.include_query_params(cursor=cursor)
             response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'

@@ -84,9 +84,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
-def respond(request: Request, error: ServiceError, *, headers: dict[str, str] | None = None) -> Response:
+def respond(request: Request, error: ServiceError) -> Response:
     """The answer for `error`."""
-    headers = dict(headers or {})
+    headers = dict(error.headers)
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 401:

@@ -9,8 +9,6 @@ from app.api_keys.held import Held
 from app.callers import Caller, Scope
 from app.state import state_of
 
-_LOOKING = ("GET", "HEAD", "OPTIONS")
-
 
 # async, like permit: a dependency in the thread pool would cost more than most answers.
 async def authenticate(request: Request) -> Caller:
@@ -23,7 +21,7 @@ Authenticated = Annotated[Caller, Depends(authenticate)]
 
 async def permit(request: Request, caller: Authenticated) -> None:
     """Raise where the key does not allow it: reading needs `read`, everything else `submit`."""
-    caller.require(Scope.READ if request.method in _LOOKING else Scope.SUBMIT)
+    caller.require(Scope.READ if request.method == "GET" else Scope.SUBMIT)
 
 
 async def permit_reading(caller: Authenticated) -> None:

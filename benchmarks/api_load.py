@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.db.migrate import upgrade
 from app.db.session import Database
+from app.http import revision_tag
 from app.paging import encode_cursor
 from benchmarks.api_figures.arithmetic import percentile
 from benchmarks.api_figures.generator import Measured, Plan, generate
@@ -137,7 +138,7 @@ def figures_on(database: Database, port: int, *, jobs: int) -> list[Figure]:
     settle(database)
     dice = random.Random(2)  # noqa: S311 - for jobs and pages
     some = [f"/v1/jobs/{id}" for id in dice.sample(ids, min(1000, jobs))]
-    etag = {"If-None-Match": f'"{REVISION}"'}
+    etag = {"If-None-Match": revision_tag(REVISION)}
     posting = [request("/v1/jobs", method="POST", body=BODY)]
     points = {"p99_within_ms": 300.0, "connections": 1}
     return [

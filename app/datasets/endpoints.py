@@ -15,6 +15,7 @@ from app.datasets.schemas import DatasetOut, DatasetPage, Registration, Upload
 from app.datasets.service import NewDataset
 from app.datasets.upload import read_limited, received
 from app.errors import UnsupportedMedia
+from app.http import UNCHANGED, send_json
 from app.idempotency.once import Answer, Once, OnceUnread
 from app.ids import new_id
 from app.paging import Paging
@@ -43,18 +44,19 @@ _BODIES: dict[str, Any] = {
 }
 
 
-@router.get("", response_model=DatasetPage)
+@router.get("", response_model=DatasetPage, responses=UNCHANGED)
 def list_datasets(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Built-in datasets first, then uploaded and registered ones, newest first."""
     found = service.list_datasets(parts.database, caller, limit=page.rows, after=page.after)
     return page.answer(DatasetPage, [DatasetOut.of(dataset) for dataset in found])
 
 
-@router.get("/{id_or_name}")
-def get_dataset(id_or_name: str, parts: Parts, caller: Authenticated) -> DatasetOut:
+@router.get("/{id_or_name}", response_model=DatasetOut, responses=UNCHANGED)
+def get_dataset(id_or_name: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One dataset, by id or by name. After its check, `report` says what was expected and what was found."""
     with parts.database.reading() as session:
-        return DatasetOut.of(service.find(session, id_or_name, caller))
+        dataset = service.find(session, id_or_name, caller)
+    return send_json(request, DatasetOut.of(dataset))
 
 
 @router.post(

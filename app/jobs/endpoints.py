@@ -6,14 +6,13 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.api_keys.held import Held
 from app.callers import Caller
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
-from app.http import is_fresh, preferred_wait
+from app.http import UNCHANGED, preferred_wait, revision_tag, unchanged
 from app.idempotency.once import Answer, JustOnce
 from app.jobs import rows, service
 from app.jobs.estimate import Estimate, estimate
@@ -68,7 +67,7 @@ def _made(parts: State, once: JustOnce, make: Callable[[Session], JobTable]) -> 
     return response
 
 
-@router.get("", response_model=JobPage)
+@router.get("", response_model=JobPage, responses=UNCHANGED)
 async def list_jobs(
     parts: Parts,
     caller: Authenticated,
@@ -86,7 +85,7 @@ async def list_jobs(
     return page.answer(JobPage, [JobHead.of(job) for job in jobs])
 
 
-@router.get("/{job_id}", response_model=JobOut, responses={304: {"description": "Unchanged since the ETag given."}})
+@router.get("/{job_id}", response_model=JobOut, responses=UNCHANGED)
 async def get_job(job_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One job. `Prefer: wait=30` answers when the job has ended or is paused, or after so many seconds."""
     headers = {}
@@ -96,19 +95,14 @@ async def get_job(job_id: str, parts: Parts, caller: Authenticated, request: Req
         headers["Preference-Applied"] = f"wait={wait}"
     with parts.database.reading_rows() as connection:
         if "if-none-match" in request.headers:
-            etag = f'"{rows.revision(connection, job_id, caller)}"'
-            if is_fresh(request, etag):
-                return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+            headers["ETag"] = revision_tag(rows.revision(connection, job_id, caller))
+            if answer := unchanged(request, headers):
+                return answer
         job, revision = rows.whole(connection, job_id, caller)
-    headers["ETag"] = f'"{revision}"'
+    headers["ETag"] = revision_tag(revision)
     if not job.state.ended:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return _json(job, headers)
-
-
-def _json(body: BaseModel, headers: dict[str, str] | None = None) -> Response:
-    """An answer as it is sent: handed to the framework, a model would be validated once more."""
-    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+    return Response(job.model_dump_json(), headers=headers, media_type="application/json")
 
 
 @router.post("/{job_id}/cancel", response_model=JobOut)

@@ -10,7 +10,8 @@ from app.callers import Caller
 from app.db.tables import ArtifactTable
 from app.domain.lifecycle import JobState
 from app.errors import Conflict, FieldError, NotFound, Unprocessable
-from app.http import StoredFile, accepts, send_file
+from app.files import StoredFile, send_file
+from app.http import UNCHANGED, accepts, revision_tag, send_json, unchanged
 from app.jobs import service
 from app.jobs.logs import render
 from app.jobs.metrics import HISTORY, Phase, as_csv, check_series, collect
@@ -30,7 +31,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/events", response_model=EventPage, responses={200: {"content": {"text/event-stream": {}}}})
+@router.get("/events", response_model=EventPage, responses=UNCHANGED | {200: {"content": {"text/event-stream": {}}}})
 async def list_events(
     job_id: str,
     parts: Parts,
@@ -39,14 +40,20 @@ async def list_events(
     after: Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="Only events with a larger seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> EventPage | Response:
+) -> Response:
     """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job or its key."""
     if accepts(request, "text/event-stream"):
         return _stream(job_id, parts, caller, request, after=_seq(last_event_id, after))
     with parts.database.reading() as session:
         service.find(session, job_id, caller)
         items = [EventOut.of(row) for row in JobRepository(session).events(job_id, after=after, limit=limit)]
-    return EventPage(items=items, last_seq=items[-1].seq if items else after)
+    return _varying(send_json(request, EventPage(items=items, last_seq=items[-1].seq if items else after)))
+
+
+def _varying(response: Response) -> Response:
+    """Says that the form depends on what was asked for, not only the address."""
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 def _stream(job_id: str, parts: State, caller: Caller, request: Request, *, after: int) -> Response:
@@ -64,7 +71,7 @@ def _stream(job_id: str, parts: State, caller: Caller, request: Request, *, afte
         keepalive_seconds=parts.keepalive_seconds,
     )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, headers=headers, media_type=EventSourceResponse.media_type)
+    return _varying(StreamingResponse(events, headers=headers, media_type=EventSourceResponse.media_type))
 
 
 def _seq(last_event_id: str | None, after: int) -> int:
@@ -77,7 +84,7 @@ def _seq(last_event_id: str | None, after: int) -> int:
     return int(last_event_id)
 
 
-@router.get("/metrics", response_model=Metrics, responses={200: {"content": {"text/csv": {}}}})
+@router.get("/metrics", response_model=Metrics, responses=UNCHANGED | {200: {"content": {"text/csv": {}}}})
 def get_metrics(
     job_id: str,
     parts: Parts,
@@ -86,35 +93,44 @@ def get_metrics(
     phase: Phase | None = None,
     series: Series = None,
     max_points: Annotated[int, Query(ge=2, le=100_000)] = 1000,
-) -> Metrics | Response:
+) -> Response:
     """Per-step and per-epoch columns. With `Accept: text/csv` the steps, or with `series` of epochs those."""
     with parts.database.reading() as session:
         job = service.find(session, job_id, caller)
         wanted: Phase = phase or ("range_test" if job.kind == "range_test" else "training")
         check_series(series or [], wanted)
+        form = "csv" if accepts(request, "text/csv") else "json"
+        headers = {"ETag": revision_tag(job.revision, form), "Vary": "Accept"}
+        if answer := unchanged(request, headers):
+            return answer  # before a hundred thousand steps are read
         events = JobRepository(session).entries(job_id, types=HISTORY)
     metrics = collect(events, wanted, series=series or [], max_points=max_points)
-    if accepts(request, "text/csv"):
-        only_epochs = series and all(name in metrics.epochs for name in series)
-        return PlainTextResponse(as_csv(metrics.epochs if only_epochs else metrics.steps), media_type="text/csv")
-    return metrics
+    if form == "json":
+        return Response(metrics.model_dump_json(), headers=headers, media_type="application/json")
+    only_epochs = series and all(name in metrics.epochs for name in series)
+    table = as_csv(metrics.epochs if only_epochs else metrics.steps)
+    return Response(table, headers=headers, media_type="text/csv")
 
 
-@router.get("/logs", response_class=PlainTextResponse)
-def get_logs(job_id: str, parts: Parts, caller: Authenticated) -> str:
+@router.get("/logs", response_class=PlainTextResponse, responses=UNCHANGED)
+def get_logs(job_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """What happened, a line each; kept for failed jobs."""
     with parts.database.reading() as session:
-        service.find(session, job_id, caller)
+        headers = {"ETag": revision_tag(service.find(session, job_id, caller).revision)}
+        if answer := unchanged(request, headers):
+            return answer
         types = ["state", "phase", "epoch", "checkpoint", "warning", "log", "rewind"]
-        return render(JobRepository(session).events(job_id, types=types))
+        lines = render(JobRepository(session).events(job_id, types=types))
+    return PlainTextResponse(lines, headers=headers)
 
 
-@router.get("/artifacts")
-def list_artifacts(job_id: str, parts: Parts, caller: Authenticated) -> ArtifactPage:
+@router.get("/artifacts", response_model=ArtifactPage, responses=UNCHANGED)
+def list_artifacts(job_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """The files the job made, other than its model."""
     with parts.database.reading() as session:
         service.find(session, job_id, caller)
-        return ArtifactPage(items=[ArtifactOut.of(row) for row in service.artifacts(session, job_id)])
+        found = service.artifacts(session, job_id)
+    return send_json(request, ArtifactPage(items=[ArtifactOut.of(row) for row in found]))
 
 
 @router.get("/artifacts/{name}", response_class=Response, responses=FILE)

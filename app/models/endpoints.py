@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request, Response, status
 
 from app.errors import NotFound
-from app.http import StoredFile, send_file
+from app.files import StoredFile, send_file
+from app.http import UNCHANGED, send_json
 from app.models import service
 from app.models.schemas import ModelOut, ModelPage
 from app.paging import Paging
@@ -13,7 +14,7 @@ from app.state import Parts
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("", response_model=ModelPage)
+@router.get("", response_model=ModelPage, responses=UNCHANGED)
 def list_models(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Trained models, newest first."""
     with parts.database.reading() as session:
@@ -21,11 +22,12 @@ def list_models(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     return page.answer(ModelPage, [ModelOut.of(model) for model in models])
 
 
-@router.get("/{model_id}")
-def get_model(model_id: str, parts: Parts, caller: Authenticated) -> ModelOut:
+@router.get("/{model_id}", response_model=ModelOut, responses=UNCHANGED)
+def get_model(model_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One model."""
     with parts.database.reading() as session:
-        return ModelOut.of(service.find(session, model_id, caller))
+        model = service.find(session, model_id, caller)
+    return send_json(request, ModelOut.of(model))
 
 
 @router.delete("/{model_id}", status_code=status.HTTP_204_NO_CONTENT)

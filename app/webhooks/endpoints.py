@@ -1,8 +1,9 @@
 """Webhooks over HTTP."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
 from sqlalchemy.orm import Session
 
+from app.http import UNCHANGED, send_json
 from app.idempotency.once import Answer, JustOnce
 from app.paging import Paging
 from app.security import Authenticated
@@ -26,7 +27,7 @@ def add_webhook(wanted: NewWebhook, parts: Parts, once: JustOnce) -> Response:
     return once.do(work)
 
 
-@router.get("", response_model=WebhookPage)
+@router.get("", response_model=WebhookPage, responses=UNCHANGED)
 def list_webhooks(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Webhooks, newest first."""
     with parts.database.reading() as session:
@@ -34,11 +35,12 @@ def list_webhooks(parts: Parts, caller: Authenticated, page: Paging) -> Response
     return page.answer(WebhookPage, [WebhookOut.of(row) for row in rows])
 
 
-@router.get("/{webhook_id}")
-def get_webhook(webhook_id: str, parts: Parts, caller: Authenticated) -> WebhookOut:
+@router.get("/{webhook_id}", response_model=WebhookOut, responses=UNCHANGED)
+def get_webhook(webhook_id: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
     """One webhook."""
     with parts.database.reading() as session:
-        return WebhookOut.of(service.find(session, webhook_id, caller))
+        row = service.find(session, webhook_id, caller)
+    return send_json(request, WebhookOut.of(row))
 
 
 @router.delete("/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -48,7 +50,7 @@ def delete_webhook(webhook_id: str, parts: Parts, caller: Authenticated) -> None
         service.delete(session, webhook_id, caller)
 
 
-@router.get("/{webhook_id}/deliveries", response_model=DeliveryPage)
+@router.get("/{webhook_id}/deliveries", response_model=DeliveryPage, responses=UNCHANGED)
 def list_deliveries(webhook_id: str, parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """What was sent or is to be, newest first, and how the last attempt of each went. Kept for 30 days."""
     with parts.database.reading() as session:

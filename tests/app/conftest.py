@@ -1,15 +1,29 @@
 """What tests of the service share beyond a client."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.api_keys import service as keys
+from app.callers import Scope
 from app.config import Settings
+from app.datasets.service import NewDataset
+from app.datasets.service import add as add_dataset
 from app.db.migrate import upgrade
-from app.db.tables import JobTable, JobTagTable
+from app.db.tables import (
+    ArtifactTable,
+    DatasetTable,
+    JobTable,
+    JobTagTable,
+    ModelFileTable,
+    ModelTable,
+    WebhookDeliveryTable,
+    WebhookTable,
+)
 from app.ids import new_id
-from app.jobs.repository import JobRepository
+from app.jobs.claims import Claimant, Claims, Lease
+from app.jobs.repository import JobRepository, NewEvent
 from app.main import create_app
 
 
@@ -56,3 +70,73 @@ def put_job():
         return job.id
 
     return put
+
+
+@pytest.fixture
+def put_everything(put_job, tmp_path):
+    """One of each thing that an owner can have; the ids, by the names that routes give them."""
+
+    def put(database, *, owner):
+        ids = {"job_id": put_job(database, owner=owner, state="succeeded"), "model_id": new_id("mdl")}
+        ids |= {"id_or_name": new_id("ds"), "webhook_id": new_id("whk"), "delivery_id": new_id("dlv")}
+        now, file = datetime.now(UTC), {"key": "x", "size": 0, "sha256": "0" * 64, "media_type": "image/png"}
+        model = {"name": "m", "parameters": 1, "image_size": 8, "channels": 1, "epoch": 1, "classes": []}
+        model |= {"architecture": {}, "preprocessing": {}, "dataset": {}, "metrics": {}}
+        about = {"event_id": "evt_x", "type": "job.failed", "payload": "{}", "state": "failed"}
+        with database.transaction() as session:
+            session.add(ArtifactTable(job_id=ids["job_id"], name="x.png", created_at=now, **file))
+            files = [ModelFileTable(name="x.png", **file)]
+            session.add(
+                ModelTable(id=ids["model_id"], owner=owner, job_id=ids["job_id"], created_at=now, files=files, **model)
+            )
+            add_dataset(session, NewDataset(ids["id_or_name"], owner, "pets", "uploaded", path=tmp_path))
+            session.get(DatasetTable, ids["id_or_name"]).state = "ready"
+            hook = {"url": "https://a", "events": [], "secret": "", "created_at": now}
+            session.add(WebhookTable(id=ids["webhook_id"], owner=owner, **hook))
+            session.flush()
+            session.add(
+                WebhookDeliveryTable(id=ids["delivery_id"], webhook_id=ids["webhook_id"], created_at=now, **about)
+            )
+        return ids
+
+    return put
+
+
+@pytest.fixture
+def header_of(parts):
+    """The header of a new key of this owner."""
+
+    def make(owner, *scopes):
+        with parts.database.transaction() as session:
+            made = keys.create(session, owner=owner, scopes=scopes or [Scope.READ, Scope.SUBMIT])
+        return {"Authorization": f"Bearer {made.token}"}
+
+    return make
+
+
+class Hand:
+    """Does to one database what a worker does, a transaction each."""
+
+    def __init__(self, database):
+        self.database = database
+        self.lease_time = timedelta(seconds=30)
+
+    def do(self, name, *arguments, **options):
+        """Call a method of Claims."""
+        with self.database.transaction() as session:
+            return getattr(Claims(session, lease=self.lease_time), name)(*arguments, **options)
+
+    def claim(self, worker="host:0", **options):
+        """The lease of the next job, or None."""
+        job = self.do("claim", Claimant(worker), **options)
+        return None if job is None else Lease(job.id, job.fence)
+
+    def write(self, lease, *events, change=lambda job: None):
+        """Add events, given as (type, data), to the history."""
+        return self.do("write", lease, [NewEvent(*event) for event in events], change=change)
+
+
+@pytest.fixture
+def hand_of():
+    """A worker's hand on a database."""
+    return Hand

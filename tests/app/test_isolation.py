@@ -1,69 +1,24 @@
 """What one owner made is not there for another: every route, every method, beside an id that never was."""
 
 import re
-from datetime import UTC, datetime
 
 import pytest
-from fastapi.testclient import TestClient
 
-from app.api_keys import service as keys
 from app.callers import Scope
-from app.datasets.service import NewDataset
-from app.datasets.service import add as add_dataset
-from app.db.tables import ArtifactTable, DatasetTable, ModelFileTable, ModelTable, WebhookDeliveryTable, WebhookTable
 from app.ids import new_id
-from app.main import create_app
 
 MINIMAL = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
 
 
 @pytest.fixture
-def client(settings, queue):
-    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
-        yield client
+def client(any_client):
+    return any_client
 
 
 @pytest.fixture
-def header_of(client):
-    """The header of a key of this owner."""
-
-    def make(owner, *scopes):
-        with client.app.state.parts.database.transaction() as session:
-            made = keys.create(session, owner=owner, scopes=scopes or [Scope.READ, Scope.SUBMIT])
-        return {"Authorization": f"Bearer {made.token}"}
-
-    return make
-
-
-@pytest.fixture
-def foreign(client, put_job, tmp_path):
+def foreign(client, put_everything):
     """The ids of things that ann made, by the names that routes give them."""
-    database = client.app.state.parts.database
-    job = put_job(database, owner="ann", state="succeeded")
-    file = {"key": "x", "size": 0, "sha256": "0" * 64, "media_type": "image/png"}
-    model, dataset = new_id("mdl"), new_id("ds")
-    lists = {"architecture": {}, "classes": [], "preprocessing": {}, "dataset": {}, "metrics": {}}
-    with database.transaction() as session:
-        session.add(ArtifactTable(job_id=job, name="x.png", created_at=datetime.now(UTC), **file))
-        session.add(
-            ModelTable(
-                id=model, owner="ann", job_id=job, name="m", parameters=1, image_size=8, channels=1, epoch=1,
-                created_at=datetime.now(UTC), files=[ModelFileTable(name="x.png", **file)], **lists,
-            )
-        )  # fmt: skip
-        add_dataset(session, NewDataset(dataset, "ann", "pets", "uploaded", path=tmp_path))
-        session.get(DatasetTable, dataset).state = "ready"
-    return {"job_id": job, "model_id": model, "id_or_name": dataset, **put_webhook(database)}
-
-
-def put_webhook(database):
-    webhook, delivery, now = new_id("whk"), new_id("dlv"), datetime.now(UTC)
-    about = {"event_id": "evt_x", "type": "job.failed", "payload": "{}", "state": "failed"}
-    with database.transaction() as session:
-        session.add(WebhookTable(id=webhook, owner="ann", url="https://a", events=[], secret="", created_at=now))
-        session.flush()
-        session.add(WebhookDeliveryTable(id=delivery, webhook_id=webhook, created_at=now, **about))
-    return {"webhook_id": webhook, "delivery_id": delivery}
+    return put_everything(client.app.state.parts.database, owner="ann")
 
 
 KINDS = {"job_id": "job", "model_id": "mdl", "id_or_name": "ds", "webhook_id": "whk", "delivery_id": "dlv"}

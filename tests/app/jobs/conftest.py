@@ -1,16 +1,13 @@
-"""Jobs over HTTP, in process and on a port, and the hand of a worker that claims them and writes about them."""
+"""Jobs over HTTP, in process and on a port."""
 
 import json
 import threading
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 import uvicorn
 
-from app.jobs.claims import Claimant, Claims, Lease
-from app.jobs.repository import NewEvent
 from app.main import create_app
 
 
@@ -81,31 +78,3 @@ def parse_events():
                 fields = {}
 
     return parse
-
-
-class Hand:
-    """Does to one database what a worker does, a transaction each."""
-
-    def __init__(self, database):
-        self.database = database
-        self.lease_time = timedelta(seconds=30)
-
-    def do(self, name, *arguments, **options):
-        """Call a method of Claims."""
-        with self.database.transaction() as session:
-            return getattr(Claims(session, lease=self.lease_time), name)(*arguments, **options)
-
-    def claim(self, worker="host:0", **options):
-        """The lease of the next job, or None."""
-        job = self.do("claim", Claimant(worker), **options)
-        return None if job is None else Lease(job.id, job.fence)
-
-    def write(self, lease, *events, change=lambda job: None):
-        """Add events, given as (type, data), to the history."""
-        return self.do("write", lease, [NewEvent(*event) for event in events], change=change)
-
-
-@pytest.fixture
-def hand_of():
-    """A worker's hand on a database."""
-    return Hand

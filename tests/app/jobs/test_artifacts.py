@@ -86,6 +86,8 @@ class TestSending:
     def test_beyond_the_end(self, client, job):
         response = client.get(f"{job['artifacts']}/loss.png", headers={"Range": f"bytes={len(DATA)}-"})
         assert (response.status_code, response.headers["content-range"]) == (416, f"bytes */{len(DATA)}")
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] == "range_not_satisfiable"
 
     def test_conditions(self, client, job):
         url = f"{job['artifacts']}/loss.png"
