@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.artifacts.store import StoreUnavailable
 from app.errors import ServiceError, StorageFull, Unavailable, Unprocessable, UnsupportedMedia
@@ -37,6 +38,7 @@ _FRAMEWORK = {
     413: ("body_too_large", "The body is too large", "Send less."),
     415: ("unsupported_media_type", "The content type is not supported", "Send application/json."),
 }
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # How the databases say it: PostgreSQL by the SQLSTATE, SQLite by the name of its error or only in words.
 _UNDEFINED = ("42P01", "42703")  # table, column
 _FULL = ("53100", "SQLITE_FULL")
@@ -111,7 +113,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     code, title, hint = _FRAMEWORK.get(error.status_code, unnamed)
     problem = ServiceError(code, f"{request.method} {request.url.path}: {error.detail}", hint)
     body = problem.problem(request_id(request)) | {"title": title, "status": error.status_code}
-    return JSONResponse(body, error.status_code, headers=dict(error.headers or {}), media_type=MEDIA_TYPE)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})
+    return JSONResponse(body, error.status_code, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _allowed(request: Request) -> str:
+    """Every method that this address takes; the framework names those of the first route alone that has it."""
+    asked = {"type": "http", "path": request.scope["path"], "headers": []}
+    taken = [
+        method
+        for method in _METHODS
+        if any(route.matches({**asked, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ", ".join(taken).replace("GET", "GET, HEAD")  # see app.gate
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:

@@ -57,6 +57,26 @@ def shared_client(tmp_path_factory, _clean_environment):
         yield client
 
 
+@pytest.fixture(scope="session")
+def problem():
+    """Checks that an answer is a whole problem; returns it."""
+
+    def check(response, status):
+        assert response.status_code == status, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+        body = response.json()
+        assert body["status"] == status
+        assert body["type"] == f"/problems/{body['code']}"
+        assert body["title"]
+        assert body["detail"]
+        assert body["hint"]
+        assert body["request_id"] == response.headers["x-request-id"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        return body
+
+    return check
+
+
 @pytest.fixture
 def put_job():
     """A job straight into a database, in whatever state; returns its id."""
