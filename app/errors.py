@@ -1,6 +1,7 @@
 """The error tree, and how it looks on the wire: problem+json (RFC 9457) with a stable code.
 
 ServiceError
+├── Malformed           400   cannot be read at all
 ├── NotFound            404   no such thing, or not yours
 ├── MethodNotAllowed …  from the framework, see app.problems
 ├── Conflict            409   the state forbids it
@@ -11,6 +12,7 @@ ServiceError
 ├── Unauthorized        401
 ├── Forbidden           403   understood and refused
 ├── TooManyRequests     429   past an owner's limits
+├── HeadTooLarge        431
 ├── StorageFull         507
 └── Unavailable         503   try again later
 """
@@ -102,6 +104,13 @@ class Forbidden(ServiceError):
     title = "That is not allowed here"
 
 
+class Malformed(ServiceError):
+    """It cannot be read at all."""
+
+    status = 400
+    title = "The request cannot be read"
+
+
 class NotFound(ServiceError):
     """No such thing."""
 
@@ -149,6 +158,13 @@ class TooManyRequests(ServiceError):
 
     status = 429
     title = "That is more than is allowed at a time"
+
+
+class HeadTooLarge(ServiceError):
+    """More before the body than the service takes."""
+
+    status = 431
+    title = "The head of the request is too large"
 
 
 class Unavailable(ServiceError):

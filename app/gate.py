@@ -39,21 +39,17 @@ class Gate:
         if scope["method"] == "HEAD":
             scope, send = _as_get(scope), _without_body(send)
         headers = Headers(scope=scope)
-        request_id = _request_id(headers.get("x-request-id", ""))
+        request_id = request_id_for(headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                response = MutableHeaders(scope=message)
-                response["X-Request-ID"] = request_id
-                response["X-Content-Type-Options"] = "nosniff"
-                # What one caller may see is nobody else's, and may have changed when it is asked for again.
-                response.setdefault("Cache-Control", "private, no-cache")
+                _mark(MutableHeaders(scope=message), request_id)
             await send(message)
 
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            await _answer(refusal, request_id)(scope, receive, send_with_headers)
+            await as_response(refusal, request_id)(scope, receive, send_with_headers)
             return
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self.app(scope, receive, _Sender(scope, receive, send_with_headers, request_id))
@@ -88,7 +84,7 @@ class _Sender:
             self._replaced = MutableHeaders(scope=message)["content-type"] != MEDIA_TYPE
             if self._replaced:
                 error = TooLarge("body_too_large", "The body is larger than this endpoint takes.", "Send less.")
-                await _answer(error, self._request_id)(self._scope, self._receive, self._send)
+                await as_response(error, self._request_id)(self._scope, self._receive, self._send)
         if not self._replaced:
             await self._send(message)
 
@@ -117,9 +113,21 @@ def _is_from_elsewhere(headers: Headers) -> bool:
     return is_foreign or headers.get("sec-fetch-site") == "cross-site"
 
 
-def _request_id(offered: str) -> str:
+def request_id_for(offered: str) -> str:
+    """The id that a request brings, if it has the form of one, or a new one."""
     return offered if _REQUEST_ID.fullmatch(offered) else f"req_{uuid_utils.uuid7().hex}"
 
 
-def _answer(error: ServiceError, request_id: str) -> JSONResponse:
-    return JSONResponse(error.problem(request_id), error.status, media_type=MEDIA_TYPE)
+def as_response(error: ServiceError, request_id: str) -> JSONResponse:
+    """A refusal as it is sent, by whoever has no request to answer yet."""
+    response = JSONResponse(error.problem(request_id), error.status, media_type=MEDIA_TYPE)
+    _mark(response.headers, request_id)
+    return response
+
+
+def _mark(headers: MutableHeaders, request_id: str) -> None:
+    """What every answer carries."""
+    headers["X-Request-ID"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    # What one caller may see is nobody else's, and may have changed when it is asked for again.
+    headers.setdefault("Cache-Control", "private, no-cache")

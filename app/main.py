@@ -35,6 +35,7 @@ from app.metrics import router as metrics
 from app.models.endpoints import router as models
 from app.network import is_loopback_address
 from app.parent import follow_stdin
+from app.protocol import Protocol
 from app.queue import CeleryQueue, Queue
 from app.schedules.endpoints import router as schedules
 from app.security import authenticate, permit, permit_reading
@@ -143,6 +144,7 @@ def main() -> None:
         app,
         host=arguments.host,
         port=arguments.port,
+        http=Protocol,
         log_config=None,  # its lines are ours, too
         log_level="warning",
         timeout_graceful_shutdown=2,

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.artifacts.store import StoreUnavailable
-from app.errors import ServiceError, StorageFull, Unavailable, Unprocessable, UnsupportedMedia
+from app.errors import Malformed, ServiceError, StorageFull, Unavailable, Unprocessable, UnsupportedMedia
 from app.wording import field_errors, hint_for, summary_of
 
 log = structlog.get_logger()
@@ -176,9 +176,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 def _malformed(error: RequestValidationError) -> ServiceError:
     reason = error.errors()[0].get("ctx", {}).get("error", "it cannot be parsed")
-    problem = Unprocessable("malformed_json", f"The body is not JSON: {reason}.", "Send one JSON object.")
-    problem.status = 400
-    return problem
+    return Malformed("malformed_json", f"The body is not JSON: {reason}.", "Send one JSON object.")
 
 
 def invalid(found: Any, body: Any) -> Unprocessable:  # noqa: ANN401 - as pydantic has them

@@ -1,9 +1,12 @@
-"""The service as a process: where it listens, and how it ends."""
+"""The service as a process: where it listens, what it cannot even read, and how it ends."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -63,3 +66,103 @@ class TestProcess:
             assert response.json() == {"items": [], "next_cursor": None}
             process.stdin.close()
             process.wait(timeout=20)
+
+
+HEAD = b"GET /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+CHUNKED = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+MANY = b"".join(b"X-%d: %s\r\n" % (number, b"a" * 1000) for number in range(100))
+
+
+@pytest.fixture(scope="module")
+def send(tmp_path_factory, _clean_environment):
+    """Sends bytes to a service as they are."""
+    folder = tmp_path_factory.mktemp("raw")
+    upgrade(Settings(data_dir=folder))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def over_the_wire(content, *, again=b""):
+        """The lines and the body that come back; `again` follows for as long as it is taken, which must have an end."""
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(content)
+            with suppress(ConnectionError):
+                for _ in range(1000 if again else 0):
+                    connection.sendall(again)
+                assert not again, "an endless head was read to no end"
+            head, _, body = received(connection).partition(b"\r\n\r\n")
+            return head.decode().lower().split("\r\n"), body
+
+    with start(folder, "--port", str(port), "--follow-stdin", stdin=subprocess.PIPE) as process:
+        get_when_up(process, f"http://127.0.0.1:{port}/healthz")
+        yield over_the_wire
+        process.stdin.close()
+        process.wait(timeout=20)
+
+
+def received(connection):
+    content = b""
+    with suppress(ConnectionError):
+        while more := connection.recv(65536):
+            content += more
+    return content
+
+
+class TestUnreadable:
+    """What no endpoint ever sees is a problem all the same."""
+
+    def check(self, answer, status, code):
+        (first, *lines), body = answer
+        headers = dict(line.split(": ", 1) for line in lines)
+        found = json.loads(body)
+        assert first.startswith(f"http/1.1 {status} ")
+        assert (found["status"], found["code"]) == (status, code)
+        assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+        assert headers["x-request-id"] == found["request_id"] != ""
+        assert headers["x-content-type-options"] == "nosniff"
+        assert int(headers["content-length"]) == len(body)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"NONSENSE\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00",  # somebody meant https
+            HEAD + b"Content-Length: x\r\n\r\n",
+            HEAD + b"no colon\r\n\r\n",
+            "GET /v1/jöbs HTTP/1.1\r\n\r\n".encode(),
+            b"GET http://[::1/ HTTP/1.1\r\n\r\n",
+            CHUNKED + b"zz\r\n",
+        ],
+    )
+    def test_no_http(self, send, content):
+        self.check(send(content), 400, "malformed_request")
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            HEAD + b"X-A: " + b"a" * 70_000 + b"\r\n\r\n",
+            HEAD + MANY + b"\r\n",
+            b"GET /v1/jobs?" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        ],
+    )
+    def test_too_much_before_the_body(self, send, content):
+        self.check(send(content), 431, "head_too_large")
+
+    @pytest.mark.parametrize(
+        ("content", "again"),
+        [
+            (HEAD + b"X-A: ", b"a" * 65536),
+            (HEAD, MANY),
+            (b"GET /", b"a" * 65536),
+            (CHUNKED + b"2\r\n{}\r\n0\r\nX-A: ", b"a" * 65536),  # a trailer, which follows a body
+        ],
+    )
+    def test_a_head_without_end(self, send, content, again):
+        send(content, again=again)  # the connection ends; what it still says may be lost with it
+
+    @pytest.mark.parametrize("bytes_long", [60_000, 3_000_000])
+    def test_a_long_head_and_a_long_body_are_fine(self, send, bytes_long):
+        head, body = (b"a" * bytes_long, b"") if bytes_long < 65536 else (b"a", b"x" * bytes_long)
+        request = b"POST /v1/schedules/preview HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-A: " + head
+        (first, *_), _ = send(request + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert first.split()[1] == ("413" if body else "422")
