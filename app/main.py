@@ -38,7 +38,7 @@ from app.parent import follow_stdin
 from app.protocol import Protocol
 from app.queue import CeleryQueue, Queue
 from app.schedules.endpoints import router as schedules
-from app.security import authenticate, permit, permit_reading
+from app.security import permit, permit_reading
 from app.state import State
 from app.wakes import announcer, subscriber
 from app.webhooks.endpoints import router as webhooks
@@ -100,12 +100,13 @@ def create_app(
     problems.install(app)
     app.include_router(health)
     app.include_router(metrics)
-    # The scheme is only for the document: `authenticate` also says whether a key is needed at all.
-    scheme = HTTPBearer(auto_error=False, description="The key, where the server was given one.")
-    checks = (Depends(scheme), Depends(authenticate), Depends(refuse_unknown_parameters))
+    # The scheme is only for the document: `permit` asks who calls, and that whether a key is needed at all.
+    scheme = Depends(HTTPBearer(auto_error=False, description="The key, where the server was given one."))
     for router in (jobs, follow, datasets, models, architectures, webhooks):
-        app.include_router(router, dependencies=[*checks, Depends(permit)], responses=problems.RESPONSES)
-    app.include_router(schedules, dependencies=[*checks, Depends(permit_reading)], responses=problems.RESPONSES)
+        checks = [scheme, Depends(permit), Depends(refuse_unknown_parameters)]
+        app.include_router(router, dependencies=checks, responses=problems.RESPONSES)
+    checks = [scheme, Depends(permit_reading), Depends(refuse_unknown_parameters)]
+    app.include_router(schedules, dependencies=checks, responses=problems.RESPONSES)
     return app
 
 

@@ -14,10 +14,10 @@ from app.db.tables import JobTable
 from app.domain.lifecycle import JobState, Verb
 from app.http import UNCHANGED, preferred_wait, revision_tag, unchanged
 from app.idempotency.once import Answer, JustOnce
-from app.jobs import rows, service
+from app.jobs import listing, rows, service
 from app.jobs.estimate import Estimate, estimate
-from app.jobs.repository import JobFilter
-from app.jobs.schemas import JobHead, JobOut, JobPage, JobSubmission
+from app.jobs.listing import JobFilter
+from app.jobs.schemas import JobOut, JobPage, JobSubmission
 from app.jobs.watcher import Head
 from app.paging import Paging
 from app.security import Authenticated, authenticate, hold_key
@@ -81,8 +81,9 @@ async def list_jobs(
     wanted = JobFilter(
         kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
     )
-    jobs = service.list_jobs(parts.database, wanted, limit=page.rows, before=page.after)
-    return page.answer(JobPage, [JobHead.of(job) for job in jobs])
+    with parts.database.reading_rows() as connection:
+        jobs = listing.page(connection, wanted, limit=page.rows, before=page.after)
+    return page.answer(JobPage, jobs)
 
 
 @router.get("/{job_id}", response_model=JobOut, responses=UNCHANGED)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 from sqlalchemy import Select, Text, cast, delete, exists, func, insert, select, update
-from sqlalchemy.orm import Session, aliased, defer
+from sqlalchemy.orm import Session
 
-from app.db.lists import newest_first, of_owner
+from app.db.lists import of_owner
 from app.db.session import note_moved
-from app.db.tables import JobEventTable, JobTable, JobTagTable
+from app.db.tables import JobEventTable, JobTable
 from app.db.types import now_seconds
 from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
 from app.webhooks.outbox import tell_of_job
@@ -40,17 +40,6 @@ class Entry(NamedTuple):
     data: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs to list; empty lists do not restrict."""
-
-    kinds: list[str] = field(default_factory=list)
-    states: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    parent_id: str | None = None
-    owner: str | None = None  #: None is everybody's
-
-
 class JobRepository:
     """Jobs and their history, within the caller's transaction."""
 
@@ -71,32 +60,6 @@ class JobRepository:
         """A job that nobody else changes until the transaction ends; with `only`, of this owner alone."""
         statement = _one(id, only).with_for_update(of=JobTable)
         return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
-
-    def page(self, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
-        """Jobs, newest first, older than the id `before`; without their specs and results."""
-        statement = self._restricted(select(JobTable), wanted)
-        # The same id, but of the table that is read first: its index has the order, and nothing is sorted.
-        id = JobTagTable.job_id if wanted.tags else JobTable.id
-        if before is None and wanted.tags:  # bounds nothing; but SQLite begins with the jobs, and sorts them, without
-            statement = statement.where(id > "")
-        heavy = (defer(JobTable.spec), defer(JobTable.resolved), defer(JobTable.result))
-        statement = newest_first(statement.options(*heavy), id, limit=limit, before=before)
-        return list(self.session.scalars(statement))
-
-    def _restricted(self, statement: Select[tuple[JobTable]], wanted: JobFilter) -> Select[tuple[JobTable]]:
-        statement = statement.where(JobTable.parent_id == wanted.parent_id)  # children only with their parent
-        statement = of_owner(statement, JobTable.owner, wanted.owner)
-        if wanted.kinds:
-            statement = statement.where(JobTable.kind.in_(wanted.kinds))
-        if wanted.states:
-            statement = statement.where(JobTable.state.in_(wanted.states))
-        if wanted.tags:
-            statement = statement.join(JobTagTable, JobTagTable.job_id == JobTable.id)
-            statement = statement.where(JobTagTable.tag == wanted.tags[0])
-        other = aliased(JobTagTable)
-        for tag in wanted.tags[1:]:
-            statement = statement.where(exists().where(other.job_id == JobTable.id, other.tag == tag))
-        return statement
 
     def move(self, job: JobTable, to: JobState, *, error: dict[str, Any] | None = None) -> None:
         """Change a locked job's state, write it into the history, and tell webhooks of it."""

@@ -1,7 +1,7 @@
 """Jobs on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -101,9 +101,10 @@ class JobHead(Out):
     links: dict[str, Any]
 
     @classmethod
-    def of(cls, job: JobTable) -> "JobHead":
-        """From its row."""
-        return cls(**_head(job), links=_links(job.id, job.model_id, plots=None))
+    def of_facts(cls, facts: dict[str, Any], *, plots: list[str] | None = None) -> Self:
+        """From its columns, its sorted tags, and, for a whole job, the names of its files."""
+        links = _links(facts["id"], facts["model_id"], plots=plots)
+        return cls(**facts | {"progress": Progress(**facts["progress"])}, links=links)
 
 
 class JobOut(JobHead):
@@ -116,20 +117,8 @@ class JobOut(JobHead):
     @classmethod
     def whole(cls, job: JobTable, *, plots: list[str]) -> "JobOut":
         """From its row and the names of its plots, e.g. `loss.png`."""
-        body = {name: getattr(job, name) for name in cls.model_fields.keys() - JobHead.model_fields.keys()}
-        return cls(**_head(job), **body, links=_links(job.id, job.model_id, plots=plots))
-
-    @classmethod
-    def of_facts(cls, facts: dict[str, Any], *, plots: list[str]) -> "JobOut":
-        """From its columns, its sorted tags, and the names of its files."""
-        links = _links(facts["id"], facts["model_id"], plots=plots)
-        return cls(**facts | {"progress": Progress(**facts["progress"])}, links=links)
-
-
-def _head(job: JobTable) -> dict[str, Any]:
-    names = JobHead.model_fields.keys() - {"links", "tags", "progress"}
-    tags = sorted(tag.tag for tag in job.tags)
-    return {name: getattr(job, name) for name in names} | {"tags": tags, "progress": Progress(**job.progress)}
+        facts = {name: getattr(job, name) for name in cls.model_fields.keys() - {"links", "tags"}}
+        return cls.of_facts(facts | {"tags": sorted(tag.tag for tag in job.tags)}, plots=plots)
 
 
 def _links(id: str, model_id: str | None, *, plots: list[str] | None) -> dict[str, Any]:

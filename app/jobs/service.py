@@ -17,7 +17,7 @@ from app.domain.lifecycle import JobState, Verb, after_verb
 from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
 from app.jobs.checks import Spec, check
-from app.jobs.repository import JobFilter, JobRepository
+from app.jobs.repository import JobRepository
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import Envelope, Submission, spec_of
 
@@ -92,12 +92,6 @@ def find(session: Session, id: str, caller: Caller) -> JobTable:
     if job is None:
         raise not_found("job", id)
     return job
-
-
-def list_jobs(database: Database, wanted: JobFilter, *, limit: int, before: str | None) -> list[JobTable]:
-    """Jobs, newest first, older than the id `before`."""
-    with database.reading() as session:
-        return JobRepository(session).page(wanted, limit=limit, before=before)
 
 
 def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:

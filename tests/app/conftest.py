@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from app.api_keys import service as keys
 from app.callers import Scope
@@ -90,6 +91,23 @@ def put_job():
         return job.id
 
     return put
+
+
+@pytest.fixture
+def asked_of():
+    """The statements that a database is asked from now on, but for those that the keyring asks every few seconds."""
+
+    def listen(database):
+        asked = []
+
+        def note(connection, cursor, statement, *_):
+            if "api_keys" not in statement:
+                asked.append(statement)
+
+        event.listen(database.engine, "before_cursor_execute", note)
+        return asked
+
+    return listen
 
 
 @pytest.fixture

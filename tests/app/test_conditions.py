@@ -1,7 +1,6 @@
 """Every GET has a tag that stands for what is seen; a HEAD is a GET without the body."""
 
 import pytest
-from sqlalchemy import event
 
 from app.db.tables import DatasetTable
 from app.domain.lifecycle import JobState
@@ -49,9 +48,8 @@ class TestEveryGet:
             other = client.get(address, headers={"If-None-Match": '"other", W/"another"'})
             assert (other.status_code, other.content, other.headers["etag"]) == (200, whole.content, tag), path
 
-    def test_costs_no_more_where_nothing_is_sent(self, client, addresses, parts):
-        asked = []
-        event.listen(parts.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    def test_costs_no_more_where_nothing_is_sent(self, client, addresses, parts, asked_of):
+        asked = asked_of(parts.database)
         for path, address in addresses.items():
             tag = client.get(address).headers["etag"]
             asked.clear()

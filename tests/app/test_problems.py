@@ -233,7 +233,7 @@ class TestSchemaBehind:
         def fail(*_, **__):
             raise ProgrammingError("SELECT", {}, Exception("syntax error"))
 
-        monkeypatch.setattr("app.jobs.service.list_jobs", fail)
+        monkeypatch.setattr("app.jobs.listing.page", fail)
         app = create_app(sqlite_settings, queue=queue)
         with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
             assert problem(client.get("/v1/jobs"), 500)["code"] == "internal_error"

@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import event
 
 from app.domain.lifecycle import JobState
 
@@ -58,10 +57,8 @@ class TestWork:
     """What an answer costs: statements on the database."""
 
     @pytest.fixture
-    def statements(self, parts):
-        seen = []
-        event.listen(parts.database.engine, "before_cursor_execute", lambda *call: seen.append(call[2]))
-        return seen
+    def statements(self, parts, asked_of):
+        return asked_of(parts.database)
 
     def test_a_304_reads_the_revision_alone(self, client, submit, statements):
         job = submit(tags=["a"])

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import event
 
-from app.jobs.repository import JobFilter, JobRepository
+from app.jobs.listing import JobFilter, page
 
 
 def walk(client, **query):
@@ -86,6 +86,17 @@ class TestFilters:
         assert walk(any_client, parent_id="job_nonsense")[0] == []
 
 
+class TestWork:
+    @pytest.mark.parametrize("query", ["", "?tag=a&tag=b&state=queued&limit=2"])
+    def test_a_page_takes_one_statement(self, any_client, put, query, asked_of):
+        for _ in range(3):
+            put(tags=["b", "a"])
+        asked = asked_of(any_client.app.state.parts.database)
+        items = any_client.get(f"/v1/jobs{query}").json()["items"]
+        assert [item["tags"] for item in items] == [["a", "b"]] * len(items)
+        assert len(asked) == 1
+
+
 class TestShape:
     def test_listed_jobs_are_light(self, client, submit):
         whole = submit(tags=["b", "a"])
@@ -117,10 +128,10 @@ class TestOrder:
         engine = client.app.state.parts.database.engine
         asked = []
         event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-        with client.app.state.parts.database.reading() as session:
-            JobRepository(session).page(wanted, limit=50, before=before)
-            [(statement, values), *_] = asked
-            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        with client.app.state.parts.database.reading_rows() as connection:
+            page(connection, wanted, limit=50, before=before)
+            [(statement, values)] = asked
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             steps = [row[-1] for row in plan]
         assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
         assert any("ix_jobs_list" in step or "ix_job_tags_tag_job_id" in step for step in steps), steps

@@ -8,7 +8,7 @@ import pytest
 from app.db.session import Database
 from app.db.tables import JobTable
 from app.domain.lifecycle import IllegalMove, JobState
-from app.jobs.repository import JobFilter, JobRepository, NewEvent
+from app.jobs.repository import JobRepository, NewEvent
 
 
 @pytest.fixture
@@ -80,25 +80,6 @@ class TestMove:
         with pytest.raises(IllegalMove):
             jobs.move(job, JobState.RUNNING)
         assert (job.state, job.last_seq) == ("succeeded", 1)
-
-
-class TestPage:
-    def ids(self, jobs, *, limit=50, before=None, **wanted):
-        return [job.id for job in jobs.page(JobFilter(**wanted), limit=limit, before=before)]
-
-    def test_filters_narrow_together(self, database, jobs, put_job):
-        a = put_job(database, kind="training", state="queued", tags=["x", "y"])
-        b = put_job(database, kind="training", state="failed", tags=["x"])
-        c = put_job(database, kind="range_test", state="queued")
-        child = put_job(database, parent_id=a, tags=["x"])
-        assert self.ids(jobs) == [c, b, a]
-        assert self.ids(jobs, parent_id=a) == [child]
-        assert self.ids(jobs, kinds=["training"]) == [b, a]
-        assert self.ids(jobs, kinds=["training", "range_test"]) == [c, b, a]
-        assert self.ids(jobs, states=["queued", "failed"], tags=["x"]) == [b, a]
-        assert self.ids(jobs, tags=["x", "y"]) == [a]
-        assert self.ids(jobs, kinds=["range_test"], states=["failed"]) == []
-        assert self.ids(jobs, limit=1, before=c) == [b]
 
 
 class TestFigures:
