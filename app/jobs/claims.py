@@ -173,10 +173,10 @@ class Claims:
         to = after_loss(JobState(job.state))
         if to is JobState.QUEUED and job.crashes >= job.max_attempts:
             to = JobState.FAILED
-        self.jobs.move(job, to, error=error if to is JobState.FAILED else None)
-        if not to.ended:
+        if not to.ended:  # before the move: nothing comes after a pause until somebody resumes the job
             self.jobs.append(job, [NewEvent("log", {"level": "warning", "message": error["detail"]})])
             job.worker = None
+        self.jobs.move(job, to, error=error if to is JobState.FAILED else None)
         if to is JobState.QUEUED:
             pause = BACKOFF[min(job.crashes, len(BACKOFF)) - 1]
             job.not_before = datetime.fromtimestamp(now_seconds(self.session), UTC) + pause

@@ -37,7 +37,7 @@ class TestBrokenAttempt:
         job, events = read(id)
         assert (job.state, job.crashes, job.attempts) == ("queued", 1, 1)
         assert job.not_before is not None
-        assert "No space is left" in events[-1].data["message"]
+        assert "No space is left" in events[-2].data["message"]
 
     def test_fails_with_its_code_after_the_last_attempt(self, runner, queued, read, monkeypatch):
         fail_with(monkeypatch, OSError(errno.ENOSPC, "full"))
@@ -76,7 +76,7 @@ class TestFullDisk:
         runner.drain()
         job, events = read(id)
         assert (job.state, job.crashes) == ("queued", 1)
-        assert events[-1].data["message"] == "No space is left."
+        assert events[-2].data["message"] == "No space is left."
 
 
 @pytest.mark.parametrize(

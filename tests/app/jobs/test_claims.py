@@ -242,9 +242,19 @@ class TestCrashes:
             job = read(id)
             assert job.not_before.timestamp() == pytest.approx(time.time() + pause, abs=2)
             assert (job.worker, job.error) == (None, None)
-            assert history(id)[-1] == ("log", {"level": "warning", "message": "The worker fell silent."})
+            assert history(id)[-2] == ("log", {"level": "warning", "message": "The worker fell silent."})
         assert self.crash(hand, database) is JobState.FAILED
         assert (read(id).state, read(id).error, read(id).attempts) == ("failed", ERROR, 4)
+
+    def test_nothing_comes_after_the_pause_in_which_it_ends(self, database, hand, put_job, history):
+        # Whoever follows a job leaves at a pause, and would wait for ever behind a later word.
+        id = put_job(database)
+        lease = hand.claim()
+        with database.transaction() as session:
+            jobs = JobRepository(session)
+            jobs.move(jobs.lock(id), JobState.PAUSING)
+        assert hand.do("lose", lease, error=ERROR) is JobState.PAUSED
+        assert [name for name, _ in history(id)[-2:]] == ["log", "state"]
 
     @pytest.mark.parametrize("most", [1, 2])
     def test_as_often_as_allowed(self, database, hand, put_job, read, most):

@@ -38,8 +38,8 @@ class TestReclaim:
         job, events = read(lease.job_id)
         assert (job.state, job.crashes, job.worker, job.phase) == ("queued", 1, None, None)
         assert job.not_before > datetime.now(UTC) - timedelta(seconds=1)
-        assert [event.type for event in events[-2:]] == ["state", "log"]
-        assert events[-1].data["message"] == "The worker was not heard from for 2 s."
+        assert [event.type for event in events[-2:]] == ["log", "state"]
+        assert events[-2].data["message"] == "The worker was not heard from for 2 s."
 
     def test_not_one_that_speaks_up_in_between(self, sweeper, claimed, read, renew):
         lease = claimed(lease_seconds=0.05)
