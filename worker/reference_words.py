@@ -1,25 +1,5 @@
 """What docs/reference/training.md says that no schema holds; the tables around it are generated."""
 
-# Fields that the engine's events have for the progress bar and the checkpoint's file, and the history has not.
-HIDDEN_FIELDS = frozenset({("phase", "steps"), ("phase", "epochs"), ("checkpoint", "path"), ("checkpoint", "sha256")})
-
-# By type: the fields where the service itself writes them (else they are the engine's), and when it comes.
-EVENTS: dict[str, tuple[str, str]] = {
-    "state": ("`state`, `previous`, and `error` where it failed", "The job moves on in its life."),
-    "phase": ("", "A phase of the job begins."),
-    "steps": ("", "A block of optimizer steps is done: as many values in each list, the first of `first_step`."),
-    "epoch": ("", "A pass over the training images and the evaluation after it are done; epochs count from 1."),
-    "checkpoint": ("", "The state after `step` steps is on disk; `best` if it is the best epoch's."),
-    "rewind": (
-        "",
-        "Training begins again at `to_step`: a max_lr that was picked diverged and was lowered. Steps from there "
-        "on and epochs that ended after it count no more, in the metrics too.",
-    ),
-    "artifact": ("`name`", "A file is there to be fetched."),
-    "warning": ("", "Something to know that stops nothing."),
-    "log": ("", "A line of the job's log."),
-}
-
 # Those of the range test explain themselves.
 WARNINGS = {
     "landmark_missing": "The curve does not have the landmark that `schedule.pick` asks for, so the service's own rule "
@@ -80,16 +60,9 @@ max_lr given as a number leaves nothing to pick. The job keeps the spec that was
 
 {presets}
 
-## Events
-
-`GET /v1/jobs/{{id}}/events` lists them, or streams them with `Accept: text/event-stream`. Each has `seq`, `type`,
-`time`, `attempt` and `data`.
-
-{events}
-
 ## Warnings
 
-Codes of `warning` events; those that a range test's curve gives stand in its result too.
+Codes of `warning` [events](events.md); those that a range test's curve gives stand in its result too.
 
 {warnings}
 

@@ -1,4 +1,4 @@
-"""Renders docs/reference/training.md from specs, presets, events and errors: the page says what the service reads.
+"""Renders docs/reference/training.md from specs, presets, warnings and errors: the page says what the service reads.
 
 `python -m worker.training_reference` writes it. It stands here and not in `app` because the errors are the worker's.
 """
@@ -35,8 +35,8 @@ from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.policies import SHAPES
 from app.domain.suggestion import Suggestion, WarningCode
 from worker.datasets import errors as dataset_errors
-from worker.engine import errors, events
-from worker.reference_words import EVENTS, HIDDEN_FIELDS, PAGE, WARNINGS
+from worker.engine import errors
+from worker.reference_words import PAGE, WARNINGS
 from worker.schema_tables import Words, field_rows, part_rows
 
 PATH = Path(__file__).parents[1] / "docs" / "reference" / "training.md"
@@ -67,7 +67,6 @@ def render() -> str:
         "parts": _parts(),
         "shapes": _shapes(),
         "presets": _presets(),
-        "events": _events(),
         "warnings": _warnings(),
         "errors": _errors(),
     }
@@ -108,18 +107,6 @@ def _presets() -> Iterator[str]:
     for field in dict.fromkeys(field for preset in PRESETS.values() for field in preset):
         values = (f"`{json.dumps(preset[field])}`" if field in preset else "" for preset in PRESETS.values())
         yield f"| `{field}` | {' | '.join(values)} |"
-
-
-def _events() -> Iterator[str]:
-    yield from ("| type | fields of `data` | when |", "|---|---|---|")
-    for name, (given, when) in EVENTS.items():
-        yield f"| `{name}` | {given or _public_fields(name)} | {when} |"
-
-
-def _public_fields(name: str) -> str:
-    """Those of the engine's event that the history keeps."""
-    kind = next(kind for kind in _defined_in(events, events.Event) if kind.type == name)
-    return ", ".join(f"`{field.name}`" for field in fields(kind) if (name, field.name) not in HIDDEN_FIELDS)
 
 
 def _warnings() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The page on training options says what specs, history and errors say."""
+"""The page on training options says what specs, warnings and errors say."""
 
 import ast
 import json
@@ -8,16 +8,11 @@ from typing import get_args
 
 import pytest
 
-from app.artifacts.store import ArtifactStore
 from app.domain.presets import PRESETS
 from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
 from app.domain.specs.layers import LAYER_TYPES, CustomArchitecture
 from app.domain.suggestion import WarningCode
 from worker import training_reference
-from worker.engine.events import CheckpointSaved, EpochDone, Logged, PhaseStarted, Rewound, StepsDone, Warned
-from worker.messages import FileMade, Happened
-from worker.reference_words import EVENTS
-from worker.reporter import Reporter
 
 PAGE = training_reference.PATH.read_text("utf-8")
 WORKER = Path(training_reference.__file__).parent
@@ -89,32 +84,6 @@ class TestPresets:
         table = section("## Presets")
         values = [f"`{json.dumps(value)}`" for preset in PRESETS.values() for value in preset.values()]
         assert [value for value in values if value not in table] == []
-
-
-class TestEvents:
-    def test_the_fields_are_those_of_the_history(self, database, settings, claimed, read, tmp_path):
-        lease = claimed()
-        reporter = Reporter(database=database, store=ArtifactStore(settings.storage), settings=settings, lease=lease)
-        picture = tmp_path / "loss.png"
-        picture.write_bytes(b"a picture")
-        checkpoint = settings.data_dir.absolute() / "checkpoint"
-        for event in (
-            PhaseStarted("training", steps=10, epochs=1),
-            StepsDone("training", 0, [0.1], [0.9], [2.0]),
-            EpochDone(1, 1.0, 0.5, 1.1, 0.4, 2.0, 300.0),
-            CheckpointSaved(10, best=True, path=checkpoint, sha256="0" * 64),
-            Rewound(0, "It diverged."),
-            Warned("no_descent", "It never fell."),
-            Logged("info", "hello"),
-        ):
-            reporter.take(Happened(event))
-        reporter.take(FileMade(picture.name, picture, 9, "0" * 64, "image/png"))
-        reporter.commit()
-        written = {row.type: list(row.data) for row in read(lease.job_id)[1]}
-        rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", section("## Events"), re.MULTILINE)
-        listed = {name: [field for field in re.findall(r"`(\w+)`", cell) if field != "error"] for name, cell in rows}
-        assert listed == written
-        assert set(EVENTS) == set(written)
 
 
 class TestCodes:
