@@ -43,9 +43,10 @@ format: $(development) ## Format the code and apply the safe fixes
 catalog: $(development) ## Write app/domain/catalog.json anew from torchvision and our own networks
 	@$(bin)/python -m worker.catalog
 
-reference: $(development) ## Write docs/reference anew: training.md, cli.md, openapi.json
+reference: $(development) ## Write docs/reference anew: training, cli, settings, openapi.json
 	@$(bin)/python -m worker.training_reference
 	@$(bin)/python -m supercycle.cli.reference
+	@$(bin)/python -m app.settings_reference
 	@$(bin)/python -m app.openapi_reference
 
 clean: ## Remove caches, build products and demo-out/; keeps .venv and data/

@@ -21,33 +21,56 @@ class Settings(BaseSettings):
         env_prefix="SUPERCYCLE_", env_file="supercycle.env", env_ignore_empty=True, extra="ignore"
     )
 
-    data_dir: Path = Field(Path("supercycle-data"), description="Everything the service keeps on this machine.")
-    database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in the data folder.")
-    broker_url: str = Field("", description="Celery broker URL; empty is the embedded broker in the data folder.")
-    storage_url: str = Field("", description="Where artifacts lie; empty is a folder in the data folder.")
-    api_key: SecretStr | None = Field(None, description="The admin key. Without it the server stays on loopback.")
-    lease_seconds: float = Field(30.0, gt=0, description="How long a silent worker keeps its job.")
-    heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
+    data_dir: Path = Field(
+        Path("supercycle-data"),
+        description="Everything the service keeps on this machine: database, uploads, caches, checkpoints, logs.",
+    )
+    database_url: str = Field(
+        "", description="SQLAlchemy URL, `postgresql+psycopg://…`; empty is SQLite in the data folder."
+    )
+    broker_url: str = Field(
+        "", description="Celery broker URL, `redis://…`; empty is the embedded broker in the data folder."
+    )
+    storage_url: str = Field(
+        "",
+        description="Where artifacts, models and copies of checkpoints lie, `s3://bucket/prefix`; empty is a folder in "
+        "the data folder.",
+    )
+    api_key: SecretStr | None = Field(
+        None, description="An administrator's key. Without any key the server listens on loopback alone."
+    )
+    lease_seconds: float = Field(
+        30.0, gt=0, description="How long a silent worker keeps its job. Set it alike for all parts."
+    )
+    heartbeat_seconds: float = Field(
+        5.0, gt=0, description="How often a worker renews its lease: a sixth of that. Set it alike for all parts."
+    )
     sweep_seconds: float = Field(2.0, gt=0, description="How often the keeper looks for lost jobs.")
     max_running_per_owner: int | None = Field(
-        None, gt=0, description="How many jobs of one owner may run at once; empty is as many as there are workers."
+        None, gt=0, description="How many jobs of one owner run at once; without it, as many as there are workers."
     )
     max_waiting_per_owner: int | None = Field(
         None,
         gt=0,
-        description="How many jobs of one owner may wait for a worker; one more is a 429. Empty: any number.",
+        description="How many jobs of one owner may wait for a worker; one more is a 429. Without it, any number.",
     )
-    checkpoint_seconds: float = Field(60.0, gt=0, description="At most this much training is lost with a worker.")
+    checkpoint_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="At most this much training is lost with a worker; with S3, the time of an upload more.",
+    )
     disk_floor_bytes: int = Field(
         256 << 20, ge=0, description="With less room than this in its data folder a worker claims nothing."
     )
     dataset_roots: Annotated[list[Path], NoDecode] = Field(
-        [], description="Folders below which server folders may be registered, separated like PATH."
+        [],
+        description="Folders below which server folders may be registered as data sets. Keeper and workers must have "
+        "them under the same paths.",
     )
-    max_body_bytes: int = Field(1 << 20, gt=0, description="Largest JSON body.")
-    max_upload_bytes: int = Field(8 << 30, gt=0, description="Largest uploaded archive or .npz.")
+    max_body_bytes: int = Field(1 << 20, gt=0, description="The largest JSON body.")
+    max_upload_bytes: int = Field(8 << 30, gt=0, description="The largest archive or `.npz` that may be uploaded.")
     webhook_private_hosts: bool = Field(
-        False, description="Webhooks may lead to private or loopback addresses, and over plain http."
+        False, description="Whether webhooks may lead to private or loopback addresses, and over plain http."
     )
 
     @field_validator("dataset_roots", mode="before")
