@@ -1,7 +1,7 @@
 """The blocks of README.md and docs/howto that a reader would type, and how each of them is tested.
 
-A shell block without a comment above it is part of its page's session: `tests/verify/test_pages.py` runs those of a
-page in order, as printed, beside the service that `make serve` starts. A comment above a block says otherwise:
+A shell or Python block without a comment above it is part of its page's session: `tests/verify/test_pages.py` runs that
+in order, as printed, beside the service that `make serve` starts. A comment above a block says otherwise:
 
     <!-- test_NAME.py: STEP -->    a test in tests/verify runs it, in an order of its own
     <!-- not run: REASON -->       it needs what a test does not have

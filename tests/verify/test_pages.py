@@ -4,7 +4,6 @@ Which block is run where, see tests/pages.py. Those that no test can run are rep
 """
 
 import re
-import shlex
 from pathlib import Path
 from typing import Protocol
 
@@ -47,11 +46,59 @@ def check_pausing(folder: Path, printed: str, client: Client) -> None:
     assert states == ["cancelled", "cancelled", "succeeded", "succeeded", "succeeded", "succeeded"]
 
 
+def check_finding(folder: Path, printed: str, client: Client) -> None:
+    assert "Short complete cycles ended with these losses" in printed
+    assert "Alone, the 3 sweeps pick" in printed
+    assert "is the landmark minimum_over_ten, as the spec asks" in printed
+    assert (folder / "sweep" / "range_test.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "sweep" / "verification.png").read_bytes().startswith(b"\x89PNG")
+    assert "\nstep,sweep,learning_rate,loss,smoothed_loss\n0,0,1e-06," in printed
+    assert {job.state for job in client.jobs()} == {"succeeded"}
+
+
+def check_training(folder: Path, printed: str, client: Client) -> None:
+    assert printed.startswith("epoch\tvalidation_accuracy\n1\t")
+    assert "\nsettled by the service\n" in printed
+    assert "\nsteps  1100\n" in printed
+    assert re.search(r"^10 \d\d\.\d% \d+ s\n1100\n\{'epoch': ", printed, re.MULTILINE)
+    assert [job.state for job in client.jobs()] == ["succeeded"] * 6
+
+
+def check_following(folder: Path, printed: str, client: Client) -> None:
+    assert '"state":"succeeded","previous":"running"}}' in (folder / "stream.txt").read_text()
+    assert re.search(r"^ +10 event: epoch$", printed, re.MULTILINE)
+    assert "\n304\n" in printed
+    assert (folder / "metrics.csv").read_text().startswith("step,learning_rate,momentum,training_loss\n")
+    assert (folder / "files" / "weights.safetensors").exists()
+    assert re.search(r"^10 \d\d\.\d%\nsucceeded \{'epoch': ", printed, re.MULTILINE)
+
+
+def check_automating(folder: Path, printed: str, client: Client) -> None:
+    first, second = re.findall(r"^(job_\w+) training$", printed, re.MULTILINE)
+    assert first == second
+    assert (folder / "nightly" / "weights.safetensors").exists()
+    assert '"code": "unknown_dataset"' in printed
+    assert re.search(r"^succeeded$", printed, re.MULTILINE)
+    assert (folder / "python" / "weights.safetensors").exists()
+    assert re.search(r"^key_\w+ of nightly is revoked$", printed, re.MULTILINE)
+
+
 CHECKS: dict[str, Check] = {
     "README.md": check_readme,
+    "docs/howto/automate.md": check_automating,
+    "docs/howto/find-a-learning-rate.md": check_finding,
+    "docs/howto/follow-a-job.md": check_following,
     "docs/howto/pause-and-resume.md": check_pausing,
+    "docs/howto/train-fast.md": check_training,
     "docs/howto/webhooks.md": check_webhooks,
 }
+
+
+def typed_as(block: Block) -> str:
+    """What of a block a shell gets; Python takes what the shell has exported."""
+    if block.language == "python":
+        return f".venv/bin/python - <<'END_OF_PYTHON'\n{block.text}END_OF_PYTHON\n"
+    return block.text if block.language == "sh" else ""
 
 
 @pytest.mark.parametrize("page", SESSIONS)
@@ -59,12 +106,10 @@ CHECKS: dict[str, Check] = {
 def test_session(page, usual_host, typed, tmp_path):
     for port in re.findall(r"127\.0\.0\.1[:\", ]+(\d+)", PAGES[page].read_text("utf-8")):
         require_free(int(port))
-    session = [block for block in blocks_of(page, "sh") if not block.comment]
+    session = [block for block in blocks_of(page) if not block.comment]
     service = [block.service for block in session if block.service is not None]
     client = usual_host.start(**(service[0] if service else {}))
-    printed = typed("".join(block.text for block in session if block.service is None))
-    for block in blocks_of(page, "python"):
-        printed += typed(f".venv/bin/python -c {shlex.quote(block.text)}")
+    printed = typed("".join(typed_as(block) for block in session if block.service is None))
     CHECKS[page](tmp_path, printed, client)
 
 
