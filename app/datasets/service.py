@@ -29,6 +29,8 @@ __all__ = ["DatasetFacts", "NewDataset", "add", "allowed_folder", "delete", "fin
 
 Dataset = DatasetFacts | DatasetTable
 
+SHOWN_JOBS = 10  #: that keep a dataset from being deleted
+
 _POINTER = "#/dataset"
 
 
@@ -136,14 +138,24 @@ def delete(database: Database, id_or_name: str, caller: Caller) -> None:
             raise Conflict("built_in", f"{found.name} is built in and cannot be deleted.", "Nothing needs to be done.")
         datasets = DatasetRepository(session)
         row = datasets.lock(found.id) or found
-        if JobRepository(session).uses_dataset(row.id):
-            detail = f"A job that has not ended needs {row.name}."
-            raise Conflict("dataset_in_use", detail, "Cancel the job or wait for its end, then delete.")
+        _refuse_needed(session, row, caller)
         datasets.delete(row)
     if row.kind == "uploaded":
         shutil.rmtree(row.path, ignore_errors=True)  # it is there only once the check has passed
     if row.upload:
         Path(row.upload).unlink(missing_ok=True)
+
+
+def _refuse_needed(session: Session, row: DatasetTable, caller: Caller) -> None:
+    """Raise where a job that has not ended needs it; names those that the caller may see."""
+    jobs = JobRepository(session).needing_dataset(row.id)
+    if not jobs:
+        return
+    seen = [f"{id} ({state})" for id, state, owner in jobs if caller.sees(owner)][:SHOWN_JOBS]
+    others = [f"{len(jobs) - len(seen)} more" if seen else "another owner's"] if len(jobs) > len(seen) else []
+    who = "1 job that has not ended needs" if len(jobs) == 1 else f"{len(jobs)} jobs that have not ended need"
+    detail = f"{who} {row.name}: {', '.join([*seen, *others])}."
+    raise Conflict("dataset_in_use", detail, "Cancel them or wait for their end, then delete.")
 
 
 def _lookup(session: Session, id_or_name: str, caller: Caller) -> Dataset | None:

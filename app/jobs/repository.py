@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
-from sqlalchemy import Select, Text, cast, delete, exists, func, insert, select, update
+from sqlalchemy import Select, Text, cast, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.db.lists import of_owner
@@ -153,10 +153,12 @@ class JobRepository:
         """Since when the job that waits longest has waited."""
         return self.session.scalar(select(func.min(JobTable.created_at)).where(JobTable.state == JobState.QUEUED))
 
-    def uses_dataset(self, dataset_id: str) -> bool:
-        """Whether a job that has not ended needs this dataset."""
+    def needing_dataset(self, dataset_id: str) -> list[tuple[str, str, str]]:
+        """Id, state and owner of the jobs on this dataset that have not ended, oldest first."""
         unfinished = JobTable.state.not_in([state.value for state in ENDED])
-        return bool(self.session.scalar(select(exists().where(JobTable.dataset_id == dataset_id, unfinished))))
+        statement = select(JobTable.id, JobTable.state, JobTable.owner).order_by(JobTable.id)
+        found = self.session.execute(statement.where(JobTable.dataset_id == dataset_id, unfinished))
+        return [(id, state, owner) for id, state, owner in found]
 
 
 def _one(id: str, only: str | None) -> Select[JobTable]:

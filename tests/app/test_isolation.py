@@ -98,6 +98,18 @@ class TestForeign:
         again = client.post("/v1/datasets", data={"name": "pets"}, files=files, headers=header_of("ann"))
         assert (again.status_code, again.json()["code"]) == (409, "name_taken")
 
+    @pytest.mark.parametrize("owner", ["root", "ann"])
+    def test_jobs_of_others_on_ones_dataset_are_counted_and_not_named(self, client, header_of, foreign, put_job, owner):
+        """An administrator may train on anybody's; the job is then the administrator's own."""
+        job = put_job(client.app.state.parts.database, owner=owner, dataset_id=foreign["id_or_name"])
+        said = client.delete("/v1/datasets/pets", headers=header_of("ann")).json()["detail"]
+        named = f"{job} (queued)" if owner == "ann" else "another owner's"
+        assert said == f"1 job that has not ended needs pets: {named}."
+        if owner == "ann":
+            put_job(client.app.state.parts.database, owner="root", dataset_id=foreign["id_or_name"])
+            said = client.delete("/v1/datasets/pets", headers=header_of("ann")).json()["detail"]
+            assert said == f"2 jobs that have not ended need pets: {job} (queued), 1 more."
+
 
 class TestAdministrator:
     def test_sees_everybodys(self, client, header_of, foreign):

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 
 import pytest
 
-from app.db.tables import JobTable
 from app.domain import catalog
-from app.ids import new_id
 
 
 def uploads(settings):
@@ -266,17 +263,3 @@ class TestDelete:
         assert client.delete("/v1/datasets/pets").status_code == 204
         assert uploads(settings) == []
         check_all()
-
-    @pytest.mark.parametrize(("state", "expected"), [("queued", 409), ("running", 409), ("succeeded", 204)])
-    def test_while_a_job_needs_it(self, client, upload, database, state, expected):
-        dataset = upload().json()
-        with database.transaction() as session:
-            now = datetime.now(UTC)
-            job = JobTable(
-                id=new_id("job"), kind="training", state=state, spec={}, dataset_id=dataset["id"], created_at=now
-            )
-            session.add(job)
-        answer = client.delete(f"/v1/datasets/{dataset['id']}")
-        assert answer.status_code == expected
-        if expected == 409:
-            assert code(answer) == (409, "dataset_in_use")
