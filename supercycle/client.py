@@ -110,30 +110,51 @@ class Client(Webhooks):
         """One data set."""
         return self._transport.get_json(f"/v1/datasets/{_segment(id_or_name)}")
 
-    def add_dataset(self, name: str, path: str | Path, *, idempotency_key: str | None = None) -> Json:
+    def add_dataset(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        test_fraction: float | None = None,
+        split_seed: int | None = None,
+        on_bad_file: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Json:
         """Upload an archive, an .npz, or a folder packed on the way; the service then checks it (state `validating`).
 
         It holds a folder of pictures for each class, IDX files named as MNIST's, or the arrays of Keras or MedMNIST.
+        Where it has no test split, `test_fraction` of each class becomes one (0.2 unless given, 0 for none), drawn by
+        `split_seed`. `on_bad_file="skip"` leaves out pictures that cannot be read, up to 1 % of all.
         """
+        fields = {"name": name} | _given(test_fraction, split_seed, on_bad_file)
         with as_archive(Path(path)) as archive:
             headers = idempotency_headers(idempotency_key)
-            return self._transport.patiently(lambda: self._upload(name, archive, headers=headers))
+            return self._transport.patiently(lambda: self._upload(fields, archive, headers=headers))
 
-    def _upload(self, name: str, archive: Path, *, headers: dict[str, str]) -> Json:
+    def _upload(self, fields: Json, archive: Path, *, headers: dict[str, str]) -> Json:
         with archive.open("rb") as file:  # from its start, each time
             response = self._transport.send(
                 "POST",
                 "/v1/datasets",
-                data={"name": name},
+                data=fields,
                 files={"file": (archive.name, file)},
                 headers=headers,
                 timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
             )
         return self._transport.read_json(response)
 
-    def register_dataset(self, name: str, path: str, *, idempotency_key: str | None = None) -> Json:
-        """Make a folder on the server known as a data set; `path` is the server's."""
-        body = {"name": name, "path": path}
+    def register_dataset(
+        self,
+        name: str,
+        path: str,
+        *,
+        test_fraction: float | None = None,
+        split_seed: int | None = None,
+        on_bad_file: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Make a folder on the server known as a data set; `path` is the server's, the rest as for `add_dataset`."""
+        body = {"name": name, "path": path} | _given(test_fraction, split_seed, on_bad_file)
         return self._transport.post("/v1/datasets", json=body, idempotency_key=idempotency_key)
 
     def delete_dataset(self, id_or_name: str) -> None:
@@ -185,3 +206,8 @@ class Client(Webhooks):
                 raise
             return False
         return True
+
+
+def _given(test_fraction: float | None, split_seed: int | None, on_bad_file: str | None) -> Json:
+    fields = {"test_fraction": test_fraction, "split_seed": split_seed, "on_bad_file": on_bad_file}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -14,6 +14,7 @@ from app.jobs.metrics import HISTORY, collect
 from app.jobs.repository import JobRepository, NewEvent
 from worker.checkpoints import named_paths, newest_checkpoint
 from worker.datasets.source import DatasetSource
+from worker.datasets.splitting import MadeSplit
 from worker.engine.checkpoint_files import keep_only
 from worker.messages import Assignment, Failed, History, Places
 
@@ -60,8 +61,21 @@ def dataset_source(settings: Settings, facts: DatasetFacts) -> DatasetSource:
     if facts.kind == "built_in":
         return DatasetSource("built_in", facts.name, settings.folder("datasets"), version=facts.version)
     return DatasetSource(
-        facts.kind, facts.name, Path(facts.path or ""), version=facts.version, mode=facts.mode, side=facts.side
+        facts.kind,
+        facts.name,
+        Path(facts.path or ""),
+        version=facts.version,
+        mode=facts.mode,
+        side=facts.side,
+        split=_made_split(facts),
+        skipped=frozenset(facts.skipped),
     )
+
+
+def _made_split(facts: DatasetFacts) -> MadeSplit | None:
+    if facts.split is None or facts.split["origin"] != "made":
+        return None
+    return MadeSplit(facts.split["test_fraction"], facts.split["seed"])
 
 
 def _resume_from(runner: "Runner", job: JobTable) -> Path | None:

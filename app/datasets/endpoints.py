@@ -36,7 +36,7 @@ _BODIES: dict[str, Any] = {
             "schema": {
                 "type": "object",
                 "required": ["name", "file"],
-                "properties": {"name": Registration.model_json_schema()["properties"]["name"], "file": _FILE},
+                "properties": Upload.model_json_schema()["properties"] | {"file": _FILE},
             }
         },
         "application/json": {"schema": Registration.model_json_schema()},
@@ -93,10 +93,12 @@ async def _upload(parts: State, request: Request, once: Once) -> Response:
     limit = parts.settings.max_upload_bytes
     with once.held():
         async with received(request, target, max_bytes=limit) as form:
-            name = _validated(Upload, form.fields).name
+            wanted = _validated(Upload, form.fields)
             folder = await run_in_threadpool(parts.settings.folder, "datasets/uploaded") / id
-            new = NewDataset(id, once.caller.owner, name, "uploaded", path=folder, upload=target)
-            response = await _added(new, once, content=f"{name} {form.sha256}".encode())
+            options = _options(wanted)
+            new = NewDataset(id, once.caller.owner, wanted.name, "uploaded", path=folder, upload=target, **options)
+            content = f"{wanted.model_dump_json()} {form.sha256}".encode()
+            response = await _added(new, once, content=content)
         if response.headers.get("Location") != _address(id):  # said again for another upload: this one is not needed
             await run_in_threadpool(target.unlink, missing_ok=True)
         return response
@@ -106,9 +108,13 @@ async def _register(parts: State, request: Request, once: Once) -> Response:
     body = await read_limited(request, max_bytes=parts.settings.max_body_bytes)
     wanted = _validated(Registration, _parsed(body))
     folder = await run_in_threadpool(service.allowed_folder, parts.settings, wanted.path)
-    new = NewDataset(new_id("ds"), once.caller.owner, wanted.name, "registered", path=folder)
+    new = NewDataset(new_id("ds"), once.caller.owner, wanted.name, "registered", path=folder, **_options(wanted))
     with once.held():
         return await _added(new, once, content=body)
+
+
+def _options(wanted: Upload | Registration) -> dict[str, Any]:
+    return wanted.model_dump(include={"test_fraction", "split_seed", "on_bad_file"})
 
 
 async def _added(new: NewDataset, once: Once, *, content: bytes) -> Response:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from app.db.tables import DatasetTable
 from app.domain import catalog
@@ -33,6 +33,8 @@ class DatasetFacts:
     validation: float
     augmentation: Augmentation
     path: str | None  #: the folder of images; a built-in set has none of its own
+    split: dict[str, Any] | None = None  #: where the test images come from, as its check wrote it
+    skipped: tuple[str, ...] = ()  #: paths below that folder that its check left out
 
 
 def of_built_in(fact: catalog.DatasetFact) -> DatasetFacts:
@@ -72,6 +74,8 @@ def of_row(row: DatasetTable) -> DatasetFacts:
         validation=DEFAULT_VALIDATION,
         augmentation=Augmentation(crop=min(side, LARGEST_DEFAULT_SIZE) // 8),
         path=row.path,
+        split=row.split,
+        skipped=tuple(row.skipped or ()),
     )
 
 

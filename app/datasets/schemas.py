@@ -1,22 +1,36 @@
 """Datasets on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from app.datasets.built_in import class_counts
 from app.datasets.facts import DatasetFacts
+from app.datasets.report import Report
 from app.db.tables import DatasetTable
-from app.domain.specs.fields import NO_NUL
+from app.domain.specs.fields import NO_NUL, Seed, json_number
 
+Parsed = TypeVar("Parsed", int, float)
+
+TestFraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)]
 DatasetName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 
 
-class _Named(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _New(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: DatasetName
+    test_fraction: TestFraction | None = Field(
+        None,
+        description="Share of each class that is taken out for testing where there is no test split; 0 for none. "
+        "[default: 0.2]",
+    )
+    split_seed: Seed | None = Field(None, description="Which images that takes. [default: 0]")
+    on_bad_file: Literal["reject", "skip"] = Field(
+        "reject", description="`skip` leaves out pictures that cannot be read, if they are 1 % of all or fewer."
+    )
 
     @field_validator("name")
     @classmethod
@@ -26,11 +40,28 @@ class _Named(BaseModel):
         return value
 
 
-class Upload(_Named):
-    """The fields beside the file of an upload."""
+class Upload(_New):
+    """The fields beside the file of an upload, all of them text."""
+
+    @field_validator("test_fraction", mode="before")
+    @classmethod
+    def _reads_fraction(cls, value: str) -> float:
+        return _number(value, float, what="a number, as in 0.2")
+
+    @field_validator("split_seed", mode="before")
+    @classmethod
+    def _reads_seed(cls, value: str) -> int:
+        return _number(value, int, what="a whole number, as in 0")
 
 
-class Registration(_Named):
+def _number(text: str, kind: type[Parsed], *, what: str) -> Parsed:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise PydanticCustomError("form_number", "must be {what}", {"what": what}) from error
+
+
+class Registration(_New):
     """A folder on the server to be used as a dataset."""
 
     path: Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_NUL)]
@@ -44,21 +75,15 @@ class ImageFacts(BaseModel):
     max: list[int]
 
 
-class ReportProblem(BaseModel):
-    """Something that keeps the dataset from being used, and what to do about it."""
+class Split(BaseModel):
+    """Where the test images come from. The same images, share and seed always give the same ones."""
 
-    code: str
-    path: str | None
-    detail: str
-    hint: str
-
-
-class Report(BaseModel):
-    """The outcome of a check, for humans."""
-
-    expected: str
-    found: str
-    problems: list[ReportProblem]
+    origin: Literal["made", "folders", "arrays", "published", "none"] = Field(
+        description="`made`: taken out of each class by the check. `folders`, `arrays`, `published`: they came so. "
+        "`none`: all images are for training."
+    )
+    test_fraction: float | None = Field(description="Of a split that was made.")
+    seed: int | None = Field(description="Of a split that was made.")
 
 
 class DatasetOut(BaseModel):
@@ -74,6 +99,7 @@ class DatasetOut(BaseModel):
     image: ImageFacts | None
     channel_mean: list[float] | None
     channel_std: list[float] | None
+    split: Split | None = Field(description="Null before the check, and in what a release without splits checked.")
     report: Report | None
     created_at: datetime | None = Field(description="Null for built-in datasets.")
 
@@ -100,4 +126,5 @@ def _of_built_in(facts: DatasetFacts) -> dict[str, Any]:
     same = {name: getattr(facts, name) for name in ("id", "name", "kind", "state", "version", "classes")}
     unknown = dict.fromkeys(("channel_mean", "channel_std", "report", "created_at"))
     image = {"mode": facts.mode, "min": size, "max": size}
-    return same | unknown | {"image": image, "counts": class_counts(facts)}
+    split = {"origin": "published" if facts.counts["test"] else "none", "test_fraction": None, "seed": None}
+    return same | unknown | {"image": image, "counts": class_counts(facts), "split": split}

@@ -79,6 +79,9 @@ class NewDataset:
     kind: str
     path: Path
     upload: Path | None = None
+    test_fraction: float | None = None  #: None is the usual
+    split_seed: int | None = None
+    on_bad_file: str = "reject"
 
 
 def add(session: Session, new: NewDataset) -> DatasetTable:
@@ -91,6 +94,9 @@ def add(session: Session, new: NewDataset) -> DatasetTable:
         state="validating",
         path=str(new.path),
         upload=str(new.upload) if new.upload else None,
+        test_fraction=new.test_fraction,
+        split_seed=new.split_seed,
+        on_bad_file=new.on_bad_file,
         created_at=datetime.now(UTC),
     )
     refuse_taken(session, new.name, owner=new.owner)

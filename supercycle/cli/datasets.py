@@ -5,14 +5,30 @@ from typing import Annotated
 
 import typer
 
+from supercycle.cli.dataset_report import images, print_dataset
 from supercycle.cli.options import AsJson, IdempotencyKey, connect, refuse_empty
-from supercycle.cli.output import print_facts, print_json, print_table, say
+from supercycle.cli.output import print_json, print_table, say
 from supercycle.transport import Json
 
 app = typer.Typer(help="Data sets: built-in, uploaded, registered.", no_args_is_help=True)
 
 Existing = Annotated[str, typer.Argument(metavar="DATASET", callback=refuse_empty, help="Its name or id.")]
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Of each class, to test with, where there is no test split; 0 for none. [default: 0.2]",
+    ),
+]
+SplitSeed = Annotated[int | None, typer.Option(help="Which images that takes. [default: 0]")]
+OnBadFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="reject|skip",
+        help="Pictures that cannot be read: refuse the set, or leave out up to 1 %. [default: reject]",
+    ),
+]
 
 
 @app.command(name="list")
@@ -28,8 +44,12 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(context: typer.Context, dataset: Existing, as_json: AsJson = False) -> None:
-    """Show one data set, and what is wrong with it where something is."""
-    _print(connect(context).dataset(dataset), as_json=as_json)
+    """Show one data set and the report of its check: problems, warnings, figures."""
+    found = connect(context).dataset(dataset)
+    if as_json:
+        print_json(found)
+    else:
+        print_dataset(found)
 
 
 @app.command()
@@ -37,11 +57,22 @@ def add(
     context: typer.Context,
     name: NewName,
     path: Annotated[Path, typer.Argument(exists=True, help="Class folders or IDX files (folder, zip, tar), or .npz.")],
+    test_fraction: TestFraction = None,
+    split_seed: SplitSeed = None,
+    on_bad_file: OnBadFile = None,
     idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Upload a data set; the service checks it before it can be used."""
-    _print_new(connect(context).add_dataset(name, path, idempotency_key=idempotency_key), as_json=as_json)
+    added = connect(context).add_dataset(
+        name,
+        path,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        on_bad_file=on_bad_file,
+        idempotency_key=idempotency_key,
+    )
+    _print_new(added, as_json=as_json)
 
 
 @app.command()
@@ -49,11 +80,22 @@ def register(
     context: typer.Context,
     name: NewName,
     path: Annotated[str, typer.Argument(help="A folder on the server, below one of its SUPERCYCLE_DATASET_ROOTS.")],
+    test_fraction: TestFraction = None,
+    split_seed: SplitSeed = None,
+    on_bad_file: OnBadFile = None,
     idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a folder on the server known as a data set."""
-    _print_new(connect(context).register_dataset(name, path, idempotency_key=idempotency_key), as_json=as_json)
+    added = connect(context).register_dataset(
+        name,
+        path,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        on_bad_file=on_bad_file,
+        idempotency_key=idempotency_key,
+    )
+    _print_new(added, as_json=as_json)
 
 
 @app.command()
@@ -68,28 +110,10 @@ def delete(context: typer.Context, dataset: Existing, as_json: AsJson = False) -
         say(f"{found['name']} ({found['id']}) deleted")
 
 
-def images(dataset: Json) -> int:
-    """How many images it has, over all splits and classes."""
-    return sum(sum(classes.values()) for classes in dataset["counts"].values())
-
-
 def _print_new(dataset: Json, *, as_json: bool) -> None:
-    _print(dataset, as_json=as_json)
-    if not as_json and dataset["state"] == "validating":
-        say(f"see how the check went with: supercycle datasets show {dataset['name']}")
-
-
-def _print(dataset: Json, *, as_json: bool) -> None:
     if as_json:
         print_json(dataset)
         return
-    names = ("name", "id", "kind", "state", "version", "created_at", "classes", "image")
-    report = dataset.get("report") or {}
-    problems = [("problem", _told(one)) for one in report.get("problems", [])]
-    print_facts([*((name, dataset.get(name)) for name in names), ("images", images(dataset)), *problems])
-
-
-def _told(problem: Json) -> str:
-    """One problem of the report: where, what, and what to do."""
-    words = f"{problem['detail']} {problem['hint']}"
-    return f"{problem['path']}: {words}" if problem.get("path") else words
+    print_dataset(dataset)
+    if dataset["state"] == "validating":
+        say(f"see how the check went with: supercycle datasets show {dataset['name']}")

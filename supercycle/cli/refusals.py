@@ -26,6 +26,8 @@ HINTS_ON_ENDED = {
 }
 # A refusal of one of these is about a spec, whose fields have options.
 SUBMITTING: dict[str, Places] = {"train": OPTIONS, "range-test": OPTIONS, "clone": RUNNING, "schedule": PREVIEWING}
+# Fields of a new data set that are options; the others are arguments.
+OF_DATASETS = ("test_fraction", "split_seed", "on_bad_file")
 # Fields by which an option gives the whole object around them.
 MARKERS = ("name", "policy", "patience")
 # Options whose value holds more than one field.
@@ -62,6 +64,8 @@ def _place(field: FieldError, *, command: str | None) -> str:
     path = tuple(part.replace("~1", "/").replace("~0", "~") for part in field.pointer.split("/")[1:])
     if command in SUBMITTING and path:
         return option_for(path, SUBMITTING[command])
+    if command == "datasets" and path[:1] in [(name,) for name in OF_DATASETS]:
+        return flag(path[0])
     return ".".join(path) or "the request"
 
 

@@ -1,4 +1,6 @@
 import io
+import json
+import re
 import tarfile
 
 import pytest
@@ -26,6 +28,15 @@ class TestAddDataset:
         assert b'filename="cats.zip"' in service.requests[0].body
         assert b"PK-content" in service.requests[0].body
 
+    def test_sends_what_was_asked_for_and_nothing_else(self, service, client, canned, tmp_path):
+        (tmp_path / "cats.zip").write_bytes(b"PK-content")
+        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
+        client.add_dataset("cats", tmp_path / "cats.zip", test_fraction=0.25, split_seed=0, on_bad_file="skip")
+        client.add_dataset("cats", tmp_path / "cats.zip")
+        given, plain = (dict(re.findall(rb'name="(\w+)"\r\n\r\n([^\r]*)\r', sent.body)) for sent in service.requests)
+        assert given == {b"name": b"cats", b"test_fraction": b"0.25", b"split_seed": b"0", b"on_bad_file": b"skip"}
+        assert plain == {b"name": b"cats"}
+
     def test_nothing_there(self, client, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"nope\.npz does not exist"):
             client.add_dataset("cats", tmp_path / "nope.npz")
@@ -33,7 +44,10 @@ class TestAddDataset:
     def test_registers_a_folder_of_the_server(self, service, client, canned):
         service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
         client.register_dataset("cats", "/srv/cats")
-        assert service.requests[0].body == b'{"name":"cats","path":"/srv/cats"}'
+        client.register_dataset("cats", "/srv/cats", test_fraction=0.0, split_seed=3, on_bad_file="skip")
+        plain, given = (json.loads(request.body) for request in service.requests)
+        assert plain == {"name": "cats", "path": "/srv/cats"}
+        assert given == plain | {"test_fraction": 0.0, "split_seed": 3, "on_bad_file": "skip"}
 
 
 class TestDeleteDataset:

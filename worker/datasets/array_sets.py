@@ -67,14 +67,6 @@ class ArraySet:
         listing = repr(self.classes) + "".join(f"\n{split}\0{self.digests[split]}" for split in sorted(self.labels))
         return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Images per split and class, e.g. `{"train": {"cat": 5000}, "test": {}}`."""
-        counted: dict[str, dict[str, int]] = {"train": {}, "test": {}}
-        for split, labels in self.labels.items():
-            found = np.bincount(labels, minlength=len(self.classes)).tolist()
-            counted[split] = dict(zip(self.classes, found, strict=True))
-        return counted
-
     def pictures(self) -> Iterator[tuple[str, Pixels]]:
         """Split by split the pictures in order, in blocks as `Layout.arrange` gives them; raises Refused."""
         for split, pair in self.files.pairs.items():
@@ -106,6 +98,11 @@ def judge_arrays(files: ArrayFiles) -> ArraySet:
     whole = [files.pairs[split].images for split, header in headers.items() if header.dtype.kind in "ui"]
     largest = max(map(_largest, fractions), default=None)
     return ArraySet(files, classes, labels, layouts, largest, binary=next(filter(_is_binary, whole[:1]), None))
+
+
+def digests_of(pixels: Pixels) -> Iterator[bytes]:
+    """The SHA-256 of each picture's bytes."""
+    return (hashlib.sha256(picture.data).digest() for picture in pixels)
 
 
 def _layout(stored: Stored, header: Header) -> Layout:

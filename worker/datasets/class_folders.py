@@ -6,9 +6,9 @@ train/<class>/*.jpg, test/<class>/*.jpg       (`val`, `valid` or `validation` st
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 from worker.datasets.decoding import SUFFIXES
@@ -28,6 +28,15 @@ class Labelled:
     paths: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
 
+    def only(self, marks: Iterable[object]) -> "Labelled":
+        """Those whose mark is true."""
+        kept = [bool(mark) for mark in marks]
+        return Labelled(list(compress(self.paths, kept)), list(compress(self.labels, kept)))
+
+    def without(self, paths: Collection[str]) -> "Labelled":
+        """Those of other paths."""
+        return self.only(path not in paths for path in self.paths)
+
 
 @dataclass(frozen=True, slots=True)
 class ClassFolders:
@@ -45,13 +54,12 @@ class ClassFolders:
         """How many there are in all."""
         return len(self.train.paths) + len(self.test.paths)
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Images per split and class, e.g. `{"train": {"cat": 5000}, "test": {}}`."""
-        return {"train": self._count(self.train), "test": self._count(self.test)}
-
-    def _count(self, split: Labelled) -> dict[str, int]:
-        found = Counter(split.labels)
-        return {name: found[index] for index, name in enumerate(self.classes)} if split.labels else {}
+    def without(self, paths: Collection[str]) -> "ClassFolders":
+        """The same without some images, and with the problem of each class that is then empty."""
+        if not paths:
+            return self
+        train, test = self.train.without(paths), self.test.without(paths)
+        return replace(self, train=train, test=test, problems=[*self.problems, *_empty_classes(self.classes, train)])
 
 
 def read_class_folders(folder: Path) -> ClassFolders:
@@ -128,6 +136,10 @@ def _class_problems(classes: list[str], train: Labelled) -> Iterator[Problem]:
         found = f"only {classes[0]!r}" if classes else "none"
         detail = f"A classification needs at least 2 class folders; there is {found}."
         yield Problem("too_few_classes", None, detail, "Put the images of each class into a folder of their own.")
+    yield from _empty_classes(classes, train)
+
+
+def _empty_classes(classes: list[str], train: Labelled) -> Iterator[Problem]:
     for index in sorted(set(range(len(classes))) - set(train.labels)):
         detail = f"The class {classes[index]!r} has no training image."
         yield Problem("empty_class", classes[index], detail, "Add images to the folder, or remove it.")

@@ -4,6 +4,8 @@ EngineError
 ├── DatasetUnavailable   neither on this machine nor to be downloaded
 └── DatasetInvalid       there, but not what it should be
 Refused                  a file or an archive that will not be read; becomes a line of the report
+Problem                  such a line; with one of them the set cannot be used
+Caution                  a line on what is odd, and keeps nobody from training
 """
 
 from dataclasses import asdict, dataclass
@@ -39,6 +41,12 @@ class Problem:
     def as_dict(self) -> dict[str, str | None]:
         """The shape in `report.problems`."""
         return asdict(self)
+
+
+class Caution(Problem):
+    """A line of the report on something that can be trained on, but is perhaps not what was meant."""
+
+    __slots__ = ()
 
 
 class Refused(Exception):

@@ -1,7 +1,10 @@
 """Opens a data set for the engine: from the cache, or by making the cache first."""
 
 import hashlib
+import os
+from array import array
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +13,11 @@ from app.domain import catalog
 from worker.datasets import built_in, cache
 from worker.datasets.array_files import ArrayFiles, find_arrays
 from worker.datasets.cache import Contents, Entry, NotCached, OnProgress
-from worker.datasets.class_folders import ClassFolders, content_version, read_class_folders
+from worker.datasets.class_folders import ClassFolders, Labelled, content_version, read_class_folders
 from worker.datasets.errors import DatasetInvalid, Refused
-from worker.datasets.pictures import FilePictures
+from worker.datasets.pictures import FilePictures, pieces
 from worker.datasets.source import DatasetSource, Resize
+from worker.datasets.splitting import MadeSplit
 from worker.datasets.staging import stage
 from worker.engine.data import Dataset
 
@@ -96,40 +100,63 @@ def _folder_contents(
     arrays = find_arrays(source.root)
     if arrays is not None:
         return _array_contents(source, side, arrays, resize=resize, scratch=scratch, on_progress=on_progress)
-    return _file_contents(source, side, resize=resize)
+    return _file_contents(source, side, resize=resize, on_progress=on_progress)
 
 
 def _array_contents(
     source: DatasetSource, side: int, arrays: ArrayFiles, *, resize: Resize, scratch: Path, on_progress: OnProgress
 ) -> Contents:
-    staged = stage(arrays, resize=resize, scratch=scratch, on_progress=on_progress)
+    if source.split and arrays.test:
+        raise _changed(source, now="They have a test split now.")
+    staged = stage(arrays, resize=resize, scratch=scratch, on_progress=on_progress, split=source.split)
     if staged.version != source.version:
         raise _changed(source)
     return Contents(staged.classes, staged.mode, side, staged.splits, lambda: staged.version)
 
 
-def _file_contents(source: DatasetSource, side: int, *, resize: Resize) -> Contents:
-    found = read_class_folders(source.root)
+def _file_contents(source: DatasetSource, side: int, *, resize: Resize, on_progress: OnProgress) -> Contents:
+    found = read_class_folders(source.root).without(source.skipped)
     if found.problems:  # its check found none
         raise _changed(source, now=found.problems[0].detail)
-    splits = _splits(found, source, resize)
+    splits = {
+        name: FilePictures(found.root, files, source.mode or "RGB", resize)
+        for name, files in _split_files(found, source, on_progress).items()
+        if files.labels
+    }
 
     def version() -> str:
         digests = {path: digest for split in splits.values() for path, digest in split.digests.items()}
-        if (actual := content_version(digests)) != source.version:
+        actual = content_version(digests)
+        actual = source.split.version(actual) if source.split else actual
+        if actual != source.version:
             raise _changed(source)
         return actual
 
     return Contents(found.classes, source.mode or "RGB", side, splits, version)
 
 
-def _splits(found: ClassFolders, source: DatasetSource, resize: Resize) -> dict[str, FilePictures]:
-    files = {"train": found.train, "test": found.test}
-    return {
-        split: FilePictures(found.root, labelled, source.mode or "RGB", resize)
-        for split, labelled in files.items()
-        if labelled.labels
-    }
+def _split_files(found: ClassFolders, source: DatasetSource, on_progress: OnProgress) -> dict[str, Labelled]:
+    if source.split is None:
+        return {"train": found.train, "test": found.test}
+    if found.test.paths:
+        raise _changed(source, now="They have a test split now.")
+    marks = source.split.marks(_ranks(found, source.split, on_progress), found.train.labels)
+    return {"train": found.train.only(not mark for mark in marks), "test": found.train.only(marks)}
+
+
+def _ranks(found: ClassFolders, split: MadeSplit, on_progress: OnProgress) -> "array[int]":
+    """Read each file for its digest; decoding reads it again, from the system's memory where that is large enough."""
+    paths = [found.root / path for path in found.train.paths]
+    ranks = array("Q")
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        for piece in pieces(len(paths)):
+            ranks.extend(split.ranks(executor.map(_digest, paths[piece.start : piece.stop])))
+            on_progress(0, len(paths))
+    return ranks
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _changed(source: DatasetSource, *, now: str = "") -> DatasetInvalid:

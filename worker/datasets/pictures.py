@@ -16,6 +16,7 @@ from worker.datasets.source import Mode, Resize
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Places = NDArray[np.intp]
 
 
 class Pictures(Protocol):
@@ -31,20 +32,22 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArrayPictures:
-    """Pictures that come as an array: (N, H, W) grey or (N, H, W, 3) colour."""
+    """Pictures that come as an array: (N, H, W) grey or (N, H, W, 3) colour; all of them, or those at `places`."""
 
     images: Pixels
-    labels: Labels
+    labels: Labels  #: of those that are meant
     resize: Resize = "crop"
+    places: Places | None = None
 
     def decode(self, pixels: Pixels, chosen: range) -> None:
         """Copy, or scale to the square that the cache holds."""
         side = pixels.shape[-1]
-        block = self.images[chosen.start : chosen.stop]
+        part = slice(chosen.start, chosen.stop)
+        block = self.images[part if self.places is None else self.places[part]]
         if self.images.shape[1:3] != (side, side):
             squares = (fitted(Image.fromarray(image), side=side, resize=self.resize) for image in block)
             block = np.stack([np.asarray(square) for square in squares])
-        pixels[chosen.start : chosen.stop] = _channels_first(block)
+        pixels[part] = _channels_first(block)
 
     def digest(self) -> str:
         """SHA-256 of shape, pixels and labels."""

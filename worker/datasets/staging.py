@@ -4,18 +4,20 @@ An npz is one compressed stream: it can be read from its beginning only, and unp
 """
 
 import tempfile
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from worker.datasets.array_files import ArrayFiles
-from worker.datasets.array_sets import ArraySet, judge_arrays
+from worker.datasets.array_sets import ArraySet, digests_of, judge_arrays
 from worker.datasets.cache import OnProgress
 from worker.datasets.pictures import ArrayPictures, Pixels
 from worker.datasets.source import Mode, Resize
+from worker.datasets.splitting import MadeSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +30,42 @@ class Staged:
     splits: Mapping[str, ArrayPictures]
 
 
-def stage(files: ArrayFiles, *, resize: Resize, scratch: Path, on_progress: OnProgress) -> Staged:
+def stage(
+    files: ArrayFiles, *, resize: Resize, scratch: Path, on_progress: OnProgress, split: MadeSplit | None = None
+) -> Staged:
     """Read every array once, in order; raises Refused where one is not what it should be.
 
-    `on_progress` hears that nothing is decoded yet, and may end the work by what it raises.
+    With `split`, test images are taken out of the training images. `on_progress` hears that nothing is decoded yet,
+    and may end the work by what it raises.
     """
     arrays = judge_arrays(files)
     total = sum(layout.count for layout in arrays.layouts.values())
     scratch.mkdir(parents=True, exist_ok=True)
     opened: dict[str, IO[bytes]] = {}
+    ranks = array("Q")
     try:
-        for split in arrays.labels:
-            opened[split] = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed below, as many as there are
-        for split, pixels in arrays.pictures():
-            opened[split].write(pixels.data)
+        for name in arrays.labels:
+            opened[name] = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed below, as many as there are
+        for name, pixels in arrays.pictures():
+            opened[name].write(pixels.data)
+            if split is not None:
+                ranks.extend(split.ranks(digests_of(pixels)))
             on_progress(0, total)
-        maps = {split: _map(file, arrays, split) for split, file in opened.items()}
+        maps = {name: _map(file, arrays, name) for name, file in opened.items()}
     finally:
         for file in opened.values():
             file.close()
-    splits = {split: ArrayPictures(pixels, arrays.labels[split], resize) for split, pixels in maps.items()}
-    return Staged(arrays.classes, arrays.mode, arrays.version, splits)
+    splits = {name: ArrayPictures(pixels, arrays.labels[name], resize) for name, pixels in maps.items()}
+    if split is None:
+        return Staged(arrays.classes, arrays.mode, arrays.version, splits)
+    divided = _divided(splits["train"], split.marks(ranks, arrays.labels["train"].tolist()))
+    return Staged(arrays.classes, arrays.mode, split.version(arrays.version), divided)
+
+
+def _divided(pictures: ArrayPictures, marks: bytearray) -> dict[str, ArrayPictures]:
+    is_test = np.frombuffer(marks, dtype=np.bool_)
+    places = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+    return {name: replace(pictures, labels=pictures.labels[at], places=at) for name, at in places.items()}
 
 
 def _map(file: IO[bytes], arrays: ArraySet, split: str) -> Pixels:

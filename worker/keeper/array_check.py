@@ -1,31 +1,57 @@
 """The part of a dataset's check that reads arrays; it alone needs numpy."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.datasets.array_files import ArrayFiles
-from worker.datasets.array_sets import ArraySet, Pixels, judge_arrays
+from worker.datasets.array_sets import ArraySet, Pixels, digests_of, judge_arrays
+from worker.datasets.splitting import rank_of
+from worker.keeper.content import Content, marks_of
+from worker.keeper.survey import Survey
 
-if TYPE_CHECKING:
-    from worker.keeper.check import Survey
 
-
-def survey_arrays(files: ArrayFiles, survey: "Survey") -> tuple[ArraySet, "Survey"]:
+def survey_arrays(files: ArrayFiles, *, seed: int) -> tuple[ArraySet, Survey]:
     """Look at every value, adding up what the pictures are like; raises Refused at the first that does not fit."""
-    found = judge_arrays(files)
+    found, survey = judge_arrays(files), Survey()
     for layout in found.layouts.values():
-        survey.widths[layout.width] += layout.count
-        survey.heights[layout.height] += layout.count
-        survey.shorter_sides[min(layout.width, layout.height)] += layout.count
-    for split, pixels in found.pictures():
-        if split == "train":
-            _add_levels(survey, pixels)
+        survey.count_size(layout.width, layout.height, images=layout.count)
+    for _, pixels in found.pictures():
+        survey.ranks.extend(rank_of(digest, seed=seed) for digest in digests_of(pixels))
+        _add_levels(survey, pixels)
+    survey.modes[found.mode] = len(survey.ranks)
+    paths = {stored.path for pair in files.pairs.values() for stored in (pair.images, pair.labels)}
+    survey.bytes = sum(path.stat().st_size for path in paths)
     return found, survey
 
 
-def _add_levels(survey: "Survey", pixels: Pixels) -> None:
-    levels = survey.grey_levels if pixels.ndim == 3 else survey.colour_levels
-    channels = [pixels] if pixels.ndim == 3 else [pixels[..., channel] for channel in range(3)]
-    counted = np.concatenate([np.bincount(channel.ravel(), minlength=256) for channel in channels])
-    levels[:] = (np.array(levels) + counted).tolist()
+def array_content(found: ArraySet) -> Content:
+    """The images by their place in their array."""
+    names: list[tuple[int, str]] = []  #: the place of the first image of each array
+    labels: list[int] = []
+    for split, pair in found.files.pairs.items():
+        names.append((len(labels), pair.images.name))
+        labels += found.labels[split].tolist()
+    training = len(found.labels["train"])
+    marks = marks_of(training=training, test=len(labels) - training)
+
+    def name(place: int) -> str:
+        start, array = names[place >= training]
+        return f"{array}[{place - start}]"
+
+    return Content(found.classes, labels, marks, "arrays" if len(names) > 1 else "none", name)
+
+
+def _add_levels(survey: Survey, pixels: Pixels) -> None:
+    count, side = len(pixels), pixels.shape[1] * pixels.shape[2]
+    values = pixels.reshape(count, side, -1)
+    survey.pixels.extend([side] * count)
+    # einsum converts as it goes; a block converted as a whole would be eight times as large.
+    survey.sums.frombytes(_for_each(np.einsum("ijk->ik", values, dtype=np.uint64, casting="unsafe")))
+    squares = np.einsum("ijk,ijk->ik", values, values, dtype=np.uint64, casting="unsafe")
+    survey.squares.frombytes(_for_each(squares))
+    survey.has_colour.extend(bytes([pixels.ndim == 4]) * count)
+
+
+def _for_each(channels: NDArray[np.uint64]) -> bytes:
+    """Three numbers a picture; of grey ones thrice the same."""
+    return np.ascontiguousarray(np.broadcast_to(channels, (len(channels), 3))).tobytes()

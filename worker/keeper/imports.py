@@ -9,19 +9,21 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import update
 
+from app.datasets.report import Report
 from app.datasets.repository import DatasetRepository
-from app.datasets.schemas import Report
+from app.datasets.schemas import Split
 from app.db.session import Database
 from app.db.tables import DatasetTable
 from app.webhooks.outbox import tell_of_dataset
 from worker.datasets.errors import Problem
-from worker.keeper.check import Request, aside_of, invalid
+from worker.keeper.check import OnBadFile, Request, aside_of
+from worker.keeper.verdicts import invalid
 
 log = structlog.get_logger()
 
@@ -42,6 +44,8 @@ class Verdict(BaseModel):
     image: dict[str, Any] | None = None
     channel_mean: list[float] | None = None
     channel_std: list[float] | None = None
+    split: Split | None = None
+    skipped: list[str] | None = None
     report: Report
 
 
@@ -89,7 +93,14 @@ class Importer:
         if dataset is None:
             return None
         log.info("dataset check begins", dataset_id=dataset.id)
-        request = Request(dataset.path, dataset.upload, cpu_seconds=int(CPU_TIME.total_seconds()))
+        request = Request(
+            dataset.path,
+            dataset.upload,
+            cpu_seconds=int(CPU_TIME.total_seconds()),
+            test_fraction=dataset.test_fraction,
+            split_seed=dataset.split_seed,
+            on_bad_file=cast("OnBadFile", dataset.on_bad_file),
+        )
         output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child; a pipe could fill up
         return _Check(dataset, _start(request, output), output, time.monotonic() + self.wall_time.total_seconds())
 

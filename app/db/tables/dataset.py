@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import BigInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base
@@ -21,12 +21,19 @@ class DatasetTable(Base):
     state: Mapped[str]  #: validating, ready or invalid
     path: Mapped[str]  #: folder of its images; for an upload where they will be
     upload: Mapped[str | None]  #: the archive that waits to be checked
+    # What was asked for; None is the usual.
+    test_fraction: Mapped[float | None]
+    split_seed: Mapped[int | None] = mapped_column(BigInteger)
+    on_bad_file: Mapped[str] = mapped_column(default="reject")  #: or skip
+    # What the check found.
     version: Mapped[str | None]
     classes: Mapped[list[str] | None]
     counts: Mapped[dict[str, Any] | None]
     image: Mapped[dict[str, Any] | None]
     channel_mean: Mapped[list[float] | None]
     channel_std: Mapped[list[float] | None]
+    split: Mapped[dict[str, Any] | None]  #: None in what was checked before there was one
+    skipped: Mapped[list[str] | None]  #: paths of the files that are left out
     report: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
 

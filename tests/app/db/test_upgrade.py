@@ -9,6 +9,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import MetaData
 
 from app.artifacts.store import ArtifactStore
+from app.datasets.facts import of_row
+from app.datasets.repository import DatasetRepository
 from app.db import migrate
 from app.db.migrate import upgrade
 from app.db.schema import newest_revision
@@ -16,6 +18,7 @@ from app.db.session import Database
 from app.ids import new_id
 from app.jobs.claims import Claimant, Claims
 from app.main import create_app
+from worker.assignments import dataset_source
 from worker.runner import Runner, Worker
 from worker.supervision import start_forkserver
 
@@ -25,6 +28,8 @@ CONTENT = b"weights of then"
 ERROR = {
     "code": "lr_diverged", "title": "t", "detail": "d", "hint": "h", "retryable": False, "attempt": 1
 }  # fmt: skip
+REPORT = {"expected": "e", "found": "f", "problems": []}
+NEWER = {"warnings": [], "statistics": None}  #: what a report has today
 # As the first release wrote them: without all that came later.
 SHARED = {
     "dataset": {"name": "digits", "id": None, "version": None},
@@ -105,7 +110,7 @@ def rows_of_then():
         "artifacts": [{"job_id": IDS["succeeded"], "name": "loss.png", "key": "jobs/x", "created_at": THEN} | file],
         "models": [{"id": IDS["model"], "job_id": IDS["succeeded"], "created_at": THEN} | facts | plain],
         "model_files": [{"model_id": IDS["model"], "name": "weights.safetensors", "key": key} | file],
-        "datasets": [dataset | ready | {"version": "sha256:0", "created_at": THEN}],
+        "datasets": [dataset | ready | {"version": "sha256:0", "report": REPORT, "created_at": THEN}],
         "workers": [{"name": "host:0", "device": "cpu", "started_at": THEN, "heard_at": THEN}],
         "keeper": [{"role": "keeper", "holder": "gone", "lease_until": THEN}],
     }
@@ -166,6 +171,14 @@ class TestReadBack:
     def test_the_dataset(self, api):
         dataset = api.get("/v1/datasets/mine").json()
         assert (dataset["state"], dataset["classes"]) == ("ready", ["a", "b"])
+        assert (dataset["split"], dataset["report"], dataset["version"]) == (None, REPORT | NEWER, "sha256:0")
+
+    def test_the_dataset_is_opened_as_it_was_checked(self, api, old):
+        database = Database(old.database)
+        with database.reading() as session:
+            source = dataset_source(old, of_row(DatasetRepository(session).by_name("mine", owner="admin")))
+        database.dispose()
+        assert (source.split, source.skipped, source.version) == (None, frozenset(), "sha256:0")
 
     def test_metrics_count_them(self, api):
         assert 'supercycle_jobs{kind="training",state="queued"} 1.0' in api.get("/metrics").text

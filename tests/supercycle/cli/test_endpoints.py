@@ -130,7 +130,7 @@ class TestEveryEndpoint:
             archive.writestr("tabby/1.png", b"png")
         assert "validating" in real.run("datasets", "add", "cats", str(tmp_path / "cats.zip"))
         assert "cats\tuploaded" in real.run("datasets", "list")
-        assert "name     digits" in real.run("datasets", "show", "digits")
+        assert "name    digits" in real.run("datasets", "show", "digits")
         real.run("datasets", "delete", "cats")
 
         assert "resnet9" in real.run("architectures")

@@ -34,6 +34,9 @@ class TestPlaces:
             ("clone", "#/optimizer/momentum", "--set optimizer.momentum"),
             ("jobs", "state", "--state"),  # a query parameter
             ("datasets", "#/name", "name"),  # an argument, not the option of train
+            ("datasets", "#/test_fraction", "--test-fraction"),
+            ("datasets", "#/on_bad_file", "--on-bad-file"),
+            ("train", "#/test_fraction", "--set test_fraction"),
         ],
     )
     def test_fields_are_named_as_they_were_given(self, capsys, command, pointer, place):

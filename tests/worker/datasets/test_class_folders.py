@@ -15,13 +15,13 @@ class TestLayouts:
         assert found.classes == ["cat", "dog"]
         assert found.train.paths == ["cat/a.png", "cat/deep/c.webp", "dog/b.jpg"]
         assert found.train.labels == [0, 0, 1]
-        assert found.counts() == {"train": {"cat": 2, "dog": 1}, "test": {}}
+        assert found.test.paths == []
         assert found.problems == []
 
     @pytest.mark.parametrize("test", ["test", "val", "valid", "validation"])
     def test_splits(self, make_folder, test):
         found = read(make_folder, "train/cat/a.jpg", "train/dog/b.jpg", f"{test}/dog/c.jpg")
-        assert found.counts() == {"train": {"cat": 1, "dog": 1}, "test": {"cat": 0, "dog": 1}}
+        assert (found.train.labels, found.test.paths, found.test.labels) == ([0, 1], [f"{test}/dog/c.jpg"], [1])
         assert found.problems == []
 
     def test_wrapping_folders_are_stepped_into(self, make_folder):

@@ -1,13 +1,19 @@
-"""A receiver of webhooks on loopback, as a user would write one: it verifies, and answers what the test says."""
+"""A receiver of webhooks on loopback, as a user would write one; and sets of small pictures with their checks."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from standardwebhooks import Webhook
+
+from worker.keeper.check import Request, check_dataset
+from worker.keeper.imports import Verdict
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
@@ -130,3 +136,68 @@ def receiver(start_receiver):
 def secret():
     """What the receiver verifies with."""
     return SECRET
+
+
+def picture(seed, *, size=(6, 4), mode="L"):
+    """One like no other."""
+    shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
+    file = BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def make_unlike():
+    """Makes a PNG of noise, another one for each seed."""
+    return picture
+
+
+@pytest.fixture
+def of_classes():
+    """Makes so many pictures of each class, no two alike: `{"cat/0.png": bytes}`."""
+
+    def make(prefix="", **sizes):
+        names = [(kind, number) for kind, size in sizes.items() for number in range(size)]
+        start = sum(prefix.encode())
+        return {f"{prefix}{kind}/{number}.png": picture(start * 1000 + at) for at, (kind, number) in enumerate(names)}
+
+    return make
+
+
+@pytest.fixture
+def balanced(of_classes):
+    """Twenty of each of two classes, without a split."""
+    return of_classes(cat=20, dog=20)
+
+
+@pytest.fixture
+def with_test(of_classes):
+    """The same with five test images."""
+    return of_classes("train/", cat=20, dog=20) | of_classes("test/", cat=3, dog=2)
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """The verdict on files below a new folder, in the form that the keeper demands."""
+
+    def check(files, **asked):
+        for path, data in files.items():
+            target = tmp_path / "set" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        found = check_dataset(Request(str(tmp_path / "set"), None, cpu_seconds=60, **asked))
+        return Verdict.model_validate(found).model_dump()
+
+    return check
+
+
+@pytest.fixture
+def warning():
+    """The words of the one warning with this code."""
+
+    def find(verdict, code):
+        (line,) = [line for line in verdict["report"]["warnings"] if line["code"] == code]
+        assert line["hint"]
+        return line["detail"]
+
+    return find
