@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 Body = TypeVar("Body", bound=BaseModel)
 
 _NO_LIMIT_OF_THE_FRAMEWORK = 1 << 62  # the two forms have limits of their own, from the settings
-_FORMATS = "zip, tar, tar.gz, tar.bz2 or tar.xz of class folders, of IDX files or of one .npz; or that .npz itself."
+_FORMATS = "zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst of class folders, IDX files or one .npz; or that .npz."
 _FILE = {"type": "string", "format": "binary", "description": _FORMATS}
 _BODIES: dict[str, Any] = {
     "required": True,

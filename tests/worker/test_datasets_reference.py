@@ -8,7 +8,7 @@ import pytest
 
 from app.domain import catalog
 from worker.datasets import array_content as arrays
-from worker.datasets import array_files, decoding, layouts, splitting
+from worker.datasets import array_files, decoding, layouts, member_paths, splitting, tar_members, unpacking
 from worker.datasets.archives import ArchiveLimits
 from worker.keeper import cautions, check, duplicates, imports, verdicts
 
@@ -72,7 +72,10 @@ class TestFacts:
     @pytest.mark.parametrize(
         "words",
         [
-            f"entries of an archive | {ArchiveLimits().members:,} |",
+            f"files and folders in an archive | {ArchiveLimits().members:,}, "
+            f"paths of {member_paths._LONGEST_BYTES} bytes and {member_paths._DEEPEST} folders |",
+            f"| {unpacking.WINDOW_BYTES >> 20} MiB of xz or zstd",
+            f"headers of {tar_members.HEADER_BYTES >> 10} KiB",
             f"{ArchiveLimits().total_bytes >> 30} GiB, and above {ArchiveLimits().ratio_free_bytes >> 20} MiB in all, "
             f"{ArchiveLimits().ratio} times",
             f"{decoding.MAX_PIXELS // 10**6} million pixels; in an archive, {ArchiveLimits().member_bytes >> 20} MiB",

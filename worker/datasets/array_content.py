@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from worker.datasets import idx
 from worker.datasets.array_files import Stored
-from worker.datasets.errors import Refused
+from worker.datasets.errors import Refused, reason_of
 
 MAX_IMAGES = 10_000_000
 MAX_ITEM_BYTES = 256 << 20  #: of one picture
@@ -88,7 +88,7 @@ def _opened(stored: Stored) -> Iterator[IO[bytes]]:
     except Exception as error:  # zlib errors, bad checksums, encryption, nonsense in headers
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the array's
-        raise _unreadable(stored, str(error)[:200] or type(error).__name__) from error
+        raise _unreadable(stored, reason_of(error)) from error
 
 
 def _header(content: IO[bytes], stored: Stored) -> Header:

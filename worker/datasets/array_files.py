@@ -9,13 +9,14 @@ Nothing is opened but the npz's list of members, so that this needs no numpy.
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.datasets.decoding import SUFFIXES
-from worker.datasets.errors import Refused
+from worker.datasets.errors import Refused, reason_of
+from worker.datasets.members import form_of
+from worker.datasets.zip_members import opened_zip
 
 _FORMS = (
     "one .npz with x_train and y_train (or train_images and train_labels, or images and labels), and the same for"
@@ -68,7 +69,7 @@ class ArrayFiles:
 
 def is_npz(path: Path) -> bool:
     """Whether it is what numpy's `savez` writes: a zip of arrays and nothing else."""
-    if not zipfile.is_zipfile(path):
+    if form_of(path) != "zip":
         return False
     try:
         names = _listed(path, path.name)
@@ -141,14 +142,14 @@ def _members(path: Path, shown: str) -> dict[str, Stored]:
 def _listed(path: Path, shown: str) -> list[str]:
     """The names in a zip. Whatever a broken one makes its reader raise becomes Refused."""
     try:
-        with zipfile.ZipFile(path) as opened:
+        with opened_zip(path) as opened:
             return opened.namelist()
     except MemoryError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
-        detail = f"It is damaged: {str(error)[:200] or type(error).__name__}."
+        detail = f"It is damaged: {reason_of(error)}."
         raise Refused("unreadable_array", shown, detail=detail, hint=_SAVE_AGAIN) from error
 
 

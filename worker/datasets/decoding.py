@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from worker.datasets.errors import Refused
+from worker.datasets.errors import Refused, reason_of
 from worker.datasets.source import Mode, Resize
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
@@ -30,7 +30,7 @@ def reading(data: bytes, path: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise Refused("unreadable_image", path, detail="It is not a picture.", hint=_HINT) from error
     except Exception as error:  # Pillow's decoders raise nearly anything for a broken file
-        detail = f"It cannot be decoded: {str(error)[:200] or type(error).__name__}."
+        detail = f"It cannot be decoded: {reason_of(error)}."
         raise Refused("unreadable_image", path, detail=detail, hint=_HINT) from error
 
 

@@ -55,3 +55,9 @@ class Refused(Exception):
     def __init__(self, code: str, path: str | None, *, detail: str, hint: str) -> None:
         super().__init__(f"{path}: {detail}" if path else detail)
         self.problem = Problem(code, path, detail, hint)
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says of a file that it cannot read, fit to be shown: it may repeat what stands in the file."""
+    words = "".join(character if character.isprintable() else "?" for character in str(error)[:200])
+    return words.rstrip(".") or type(error).__name__

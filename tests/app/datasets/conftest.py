@@ -6,6 +6,7 @@ import time
 import zipfile
 
 import pytest
+from backports import zstd
 from PIL import Image
 
 from worker.keeper.imports import Importer
@@ -58,12 +59,12 @@ def pack():
                 for name, data in files.items():
                     archive.writestr(name, data)
         else:
-            with tarfile.open(fileobj=target, mode=form) as archive:
+            with tarfile.open(fileobj=target, mode=form.removesuffix("zst")) as archive:
                 for name, data in files.items():
                     info = tarfile.TarInfo(name)
                     info.size = len(data)
                     archive.addfile(info, io.BytesIO(data))
-        return target.getvalue()
+        return zstd.compress(target.getvalue()) if form.endswith("zst") else target.getvalue()
 
     return make
 

@@ -57,7 +57,7 @@ class TestPages:
 
 
 class TestUpload:
-    @pytest.mark.parametrize("form", ["zip", "w:", "w:gz", "w:bz2", "w:xz"])
+    @pytest.mark.parametrize("form", ["zip", "w:", "w:gz", "w:bz2", "w:xz", "w:zst"])
     def test_from_bytes_to_ready(self, client, upload, check_all, settings, form):
         response = upload(form=form)
         assert response.status_code == 202
