@@ -8,7 +8,16 @@ import pytest
 
 from app.domain import catalog
 from worker.datasets import array_content as arrays
-from worker.datasets import array_files, decoding, layouts, member_paths, splitting, tar_members, unpacking
+from worker.datasets import (
+    array_files,
+    class_folders,
+    decoding,
+    layouts,
+    member_paths,
+    splitting,
+    tar_members,
+    unpacking,
+)
 from worker.datasets.archives import ArchiveLimits
 from worker.keeper import cautions, check, duplicates, imports, verdicts
 
@@ -81,6 +90,7 @@ class TestFacts:
             f"{decoding.MAX_PIXELS // 10**6} million pixels; in an archive, {ArchiveLimits().member_bytes >> 20} MiB",
             f"{arrays.MAX_IMAGES:,} images, {arrays.MAX_BYTES >> 30} GiB, {arrays.MAX_ITEM_BYTES >> 20} MiB for one "
             f"image; above {arrays.RATIO_FREE_BYTES >> 30} GiB, {arrays.MAX_RATIO} times",
+            f"| classes | {class_folders.MAX_CLASSES:,} |",
             f"{imports.WALL_TIME.seconds // 60} minutes, and {check.MEMORY_BYTES >> 30} GiB of memory",
             f"beyond the first {verdicts.SHOWN_PROBLEMS} are",
             f"after the first {cautions.SHOWN_SKIPPED} files",

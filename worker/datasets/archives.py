@@ -1,5 +1,6 @@
 """Takes the images out of an archive that anybody may have sent, member by member, trusting no word of it."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from worker.datasets.zip_members import opened_zip, zip_members
 
 EXPECTED = "a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst archive, or an .npz."
 _CHUNK_BYTES = 1 << 20
+_STUMBLES = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, struct.error)
 _AS_USUAL = "Pack it again with the usual settings of zip, tar, gzip, xz or zstd."
 
 
@@ -73,15 +75,19 @@ def _refusing_damage(unpacking: "_Unpacking") -> Iterator[None]:
         raise Refused("unsupported_archive", None, detail=detail, hint=_AS_USUAL) from error
     except BrokenHeader as error:
         raise (_damaged(error) if unpacking.members else _no_archive()) from error
-    except Exception as error:  # zlib, lzma, zstd and struct errors, bad checksums
+    except UnicodeDecodeError as error:
+        raise Refused(
+            "unsafe_path", None, detail="A name in it is no text (UTF-8).", hint="Rename the file."
+        ) from error
+    except Exception as error:  # bad checksums, unknown codes, and whatever else a reader stumbles over
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the archive's
         raise _damaged(error) from error
 
 
 def _damaged(error: Exception) -> Refused:
-    detail = f"It is damaged: {reason_of(error)}."
-    return Refused("damaged_archive", None, detail=detail, hint="Pack and send it again.")
+    reason = "its headers make no sense" if isinstance(error, _STUMBLES) else reason_of(error)
+    return Refused("damaged_archive", None, detail=f"It is damaged: {reason}.", hint="Pack and send it again.")
 
 
 def _no_archive() -> Refused:
@@ -122,7 +128,8 @@ class _Unpacking:
                 self._refuse_excess(path, size)
                 file.write(chunk)
         if size != member.size:
-            raise ValueError(f"{path.name} has {size:,} bytes, not {member.size:,}")
+            detail = f"It has {size:,} bytes, where the archive says {member.size:,}."
+            raise Refused("damaged_archive", str(path), detail=detail, hint="Pack and send it again.")
 
     def _refuse_excess(self, path: PurePosixPath, size: int) -> None:
         if size > self.limits.member_bytes and not is_array_file(path.name):

@@ -104,9 +104,7 @@ def _npy_header(content: IO[bytes], stored: Stored) -> Header:
     version = np.lib.format.read_magic(content)
     if version not in ((1, 0), (2, 0)):
         raise _unreadable(stored, f"its format has the version {version}")
-    formats = np.lib.format
-    read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
-    shape, is_column_order, dtype = read(content)
+    shape, is_column_order, dtype = _fields(content, stored, is_first=version == (1, 0))
     if dtype.hasobject or dtype.names:
         detail = "It holds Python objects or records, which are not read."
         raise Refused("object_array", stored.name, detail=detail, hint="Save plain numbers: array.astype('uint8').")
@@ -115,6 +113,16 @@ def _npy_header(content: IO[bytes], stored: Stored) -> Header:
         hint = "Save it with numpy.ascontiguousarray(array)."
         raise Refused("column_order", stored.name, detail=detail, hint=hint)
     return Header(shape, dtype)
+
+
+def _fields(content: IO[bytes], stored: Stored, *, is_first: bool) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
+    """What numpy makes of a header; for one that is none it speaks of Python, or runs out of its parser's memory."""
+    formats = np.lib.format
+    read = formats.read_array_header_1_0 if is_first else formats.read_array_header_2_0
+    try:
+        return read(content)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise _unreadable(stored, "its header is not that of an array") from error
 
 
 def _refuse_large(stored: Stored, header: Header) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from worker.datasets.array_content import MAX_IMAGES, read_header, read_whole
 from worker.datasets.array_files import ArrayFiles, Pair, Stored
+from worker.datasets.class_folders import MAX_CLASSES
 from worker.datasets.errors import Refused
 
 Labels = NDArray[np.int64]
@@ -38,6 +39,9 @@ def read_classes(files: ArrayFiles, given: Mapping[str, Labels]) -> tuple[list[s
     Without names the numbers themselves are the names, and those that never come up are no classes.
     """
     numbers = np.unique(given["train"])
+    if len(numbers) > MAX_CLASSES:
+        detail = f"It holds {len(numbers):,} classes; at most {MAX_CLASSES:,} are read."
+        raise Refused("too_many_classes", files.train.labels.name, detail=detail, hint=_LABELS)
     classes = [str(number) for number in numbers]
     if files.class_names is not None:
         classes = _names(files.class_names)

@@ -18,6 +18,7 @@ EXPECTED = (
     "Class folders with images in them, <class>/<image>, or train/<class>/<image> and test/<class>/<image>;"
     " at least 2 classes; JPEG, PNG, BMP, WebP or TIFF."
 )
+MAX_CLASSES = 50_000
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
@@ -136,6 +137,9 @@ def _class_problems(classes: list[str], train: Labelled) -> Iterator[Problem]:
         found = f"only {classes[0]!r}" if classes else "none"
         detail = f"A classification needs at least 2 class folders; there is {found}."
         yield Problem("too_few_classes", None, detail, "Put the images of each class into a folder of their own.")
+    if len(classes) > MAX_CLASSES:
+        detail = f"There are {len(classes):,} class folders; at most {MAX_CLASSES:,} are read."
+        yield Problem("too_many_classes", None, detail, "Check that each folder is a class.")
     yield from _empty_classes(classes, train)
 
 

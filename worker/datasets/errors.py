@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 
 from worker.engine.errors import EngineError
 
+LONGEST_DETAIL = 300
+
 
 class DatasetUnavailable(EngineError):
     """The files are not below the data folder and could not be downloaded."""
@@ -53,6 +55,8 @@ class Refused(Exception):
     """A file that will not be read, with the reason."""
 
     def __init__(self, code: str, path: str | None, *, detail: str, hint: str) -> None:
+        if len(detail) > LONGEST_DETAIL:  # it may repeat what stands in the file
+            detail = f"{detail[: LONGEST_DETAIL - 1]}…"
         super().__init__(f"{path}: {detail}" if path else detail)
         self.problem = Problem(code, path, detail, hint)
 

@@ -10,8 +10,9 @@ from worker.datasets.members import Member, too_large
 from worker.datasets.unpacking import Source
 
 # Long names, owners and attributes stand in headers of their own, a kilobyte or two before an entry.
-HEADER_BYTES = 1 << 16
-_BLOCK_BYTES = tarfile.RECORDSIZE  #: what is read at a time, and so perhaps ahead
+# Little, because to search one takes the standard library the square of its length.
+HEADER_BYTES = 1 << 14
+_BLOCK_BYTES = 8 * tarfile.BLOCKSIZE  #: what is read at a time, and so perhaps ahead
 _KINDS = {
     tarfile.SYMTYPE: "a link",
     tarfile.LNKTYPE: "a link",
@@ -58,7 +59,7 @@ _HEADER_ERROR = tarfile.HeaderError
 _END = tarfile.EOFHeaderError  # type: ignore[attr-defined] # missing in the stubs
 
 
-class BrokenHeader(Exception):
+class BrokenHeader(tarfile.TarError):
     """What should be the header of an entry is none."""
 
 

@@ -37,12 +37,19 @@ def zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
 
 
 def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
-    form = stat.S_IFMT(info.external_attr >> 16)
-    kind = "folder" if info.is_dir() else "file" if form in (0, stat.S_IFREG) else "a link or device"
-    if info.flag_bits & _LOCKED:
-        kind = "an encrypted file"
     # zipfile cuts the name at a NUL; the name as it was sent is what is judged.
-    return Member(info.orig_filename, kind, info.file_size, lambda: opened.open(info))
+    return Member(info.orig_filename, _kind(info), info.file_size, lambda: opened.open(info))
+
+
+def _kind(info: zipfile.ZipInfo) -> str:
+    form = stat.S_IFMT(info.external_attr >> 16)
+    if info.flag_bits & _LOCKED:
+        return "an encrypted file"
+    if info.is_dir():
+        return "folder"
+    if form in (0, stat.S_IFREG):
+        return "file"
+    return "a link" if form == stat.S_IFLNK else "a device or pipe"
 
 
 def _refuse_unread(opened: zipfile.ZipFile) -> None:

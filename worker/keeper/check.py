@@ -4,6 +4,7 @@ A `Request` comes as one line of JSON on standard input, and a verdict leaves as
 """
 
 import json
+import logging
 import os
 import resource
 import shutil
@@ -204,7 +205,9 @@ def main() -> None:
     """Check what standard input asks for."""
     request = Request(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    warnings.simplefilter("ignore")  # Pillow's, on odd metadata: what matters is refused, and said in the report
+    # Pillow's, on odd metadata: what matters is refused, and said in the report.
+    warnings.simplefilter("ignore")
+    logging.disable()
     _limit(request)
     json.dump(_verdict(request), sys.stdout)
 
