@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         description="At most this much training is lost with a worker; with S3, the time of an upload more.",
     )
     disk_floor_bytes: int = Field(
-        256 << 20, ge=0, description="With less room than this in its data folder a worker claims nothing."
+        256 << 20,
+        ge=0,
+        description="With less room than this in its data folder a worker claims nothing, and no upload is taken.",
     )
     dataset_roots: Annotated[list[Path], NoDecode] = Field(
         [],
@@ -69,6 +71,15 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 << 20, gt=0, description="The largest JSON body.")
     max_upload_bytes: int = Field(8 << 30, gt=0, description="The largest archive or `.npz` that may be uploaded.")
+    max_datasets_per_owner: int | None = Field(
+        None, gt=0, description="How many data sets one owner may have; one more is a 409. Without it, any number."
+    )
+    max_dataset_bytes_per_owner: int | None = Field(
+        None, gt=0, description="What the uploaded data sets of one owner may take in all. Without it, any amount."
+    )
+    unused_dataset_days: int | None = Field(
+        None, gt=0, description="Uploaded data sets that no job used for so many days are deleted. Without it, none is."
+    )
     webhook_private_hosts: bool = Field(
         False, description="Whether webhooks may lead to private or loopback addresses, and over plain http."
     )

@@ -1,6 +1,7 @@
 """Disks: waiting until something is on one, and knowing when one is full."""
 
 import os
+import shutil
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -12,6 +13,11 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def free_bytes(folder: Path) -> int:
+    """How much more may be written on the disk of a folder."""
+    return shutil.disk_usage(folder).free
 
 
 def is_full(error: OSError) -> bool:

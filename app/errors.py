@@ -84,6 +84,7 @@ _TITLES = {
     "malformed_json": "The body is not valid JSON",
     "name_taken": "The name is taken",
     "not_ready": "It is not there yet",
+    "quota_exceeded": "The data sets of the owner take as much as they may",
     "too_many_webhooks": "The owner has as many webhooks as may be",
     "webhook_disabled": "The webhook is disabled",
     "webhook_url_not_allowed": "Webhooks may not lead there",

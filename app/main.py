@@ -21,6 +21,7 @@ from app.architectures.endpoints import router as architectures
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.datasets.endpoints import router as datasets
+from app.datasets.quotas import Arrivals
 from app.db.session import Database
 from app.gate import Gate
 from app.health import router as health
@@ -93,6 +94,7 @@ def create_app(
         keyring=keyring,
         held_keys=HeldKeys(keyring),
         in_flight=InFlight(),
+        arrivals=Arrivals(),
         watcher=Watcher(database, subscriber=subscriber(settings)),
         pages=Pages(database),
         keepalive_seconds=keepalive_seconds,

@@ -25,10 +25,13 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "max_running_per_owner": ("worker",),
     "max_waiting_per_owner": ("api",),
     "checkpoint_seconds": ("worker",),
-    "disk_floor_bytes": ("worker",),
+    "disk_floor_bytes": ("api", "keeper", "worker"),
     "dataset_roots": ("api",),
     "max_body_bytes": ("api",),
     "max_upload_bytes": ("api",),
+    "max_datasets_per_owner": ("api", "keeper"),
+    "max_dataset_bytes_per_owner": ("api", "keeper"),
+    "unused_dataset_days": ("api", "keeper"),
     "webhook_private_hosts": ("api", "keeper"),
 }
 
@@ -57,8 +60,7 @@ def _table() -> Iterator[str]:
 def _takes(name: str, field: FieldInfo) -> str:
     if field.annotation in _TAKES:
         return _TAKES[field.annotation]
-    unit = name.rpartition("_")[2]
-    noun = unit if unit in ("seconds", "bytes") else "a whole number"
+    noun = next((unit for unit in ("seconds", "bytes", "days") if unit in name.split("_")), "a whole number")
     bounds = [f"above {one.gt}" for one in field.metadata if hasattr(one, "gt")]
     bounds += [f"from {one.ge}" for one in field.metadata if hasattr(one, "ge")]
     return f"{noun}, {bounds[0]}"

@@ -9,6 +9,7 @@ from app.api_keys.held import HeldKeys
 from app.api_keys.keyring import Keyring
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
+from app.datasets.quotas import Arrivals
 from app.db.session import Database
 from app.idempotency.in_flight import InFlight
 from app.jobs.stream import Pages
@@ -28,6 +29,7 @@ class State:
     keyring: Keyring
     held_keys: HeldKeys
     in_flight: InFlight
+    arrivals: Arrivals
     pages: Pages
     keepalive_seconds: float  #: between comments on a silent stream
 

@@ -1,6 +1,5 @@
 """Works jobs off, one at a time: claim, see it through, claim again until nothing is left."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
@@ -11,6 +10,7 @@ from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.db.session import Database
 from app.db.tables import JobTable
+from app.disk import free_bytes
 from app.jobs.claims import Claimant, Claims, LeaseLost
 from worker.attempt import Attempt
 
@@ -52,9 +52,9 @@ class Runner:
 
     def _has_room(self) -> bool:
         """Whether a job could keep what it makes; without, it waits in the queue, and the keeper asks again."""
-        free_bytes = shutil.disk_usage(self.settings.folder("checkpoints")).free
-        if free_bytes < self.settings.disk_floor_bytes:
-            log.warning("too little room on the disk; nothing is claimed", free_bytes=free_bytes)
+        free = free_bytes(self.settings.folder("checkpoints"))
+        if free < self.settings.disk_floor_bytes:
+            log.warning("too little room on the disk; nothing is claimed", free_bytes=free)
             return False
         return True
 

@@ -1,6 +1,8 @@
 """Datasets over HTTP."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response, status
@@ -11,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from app.callers import Scope
 from app.datasets import service
+from app.datasets.quotas import NO_QUOTA, Arrival, Holdings, Quota
+from app.datasets.room import Room
 from app.datasets.schemas import DatasetOut, DatasetPage, Registration, Upload
 from app.datasets.service import NewDataset
 from app.datasets.upload import read_limited, received
@@ -48,7 +52,7 @@ _BODIES: dict[str, Any] = {
 def list_datasets(parts: Parts, caller: Authenticated, page: Paging) -> Response:
     """Built-in datasets first, then uploaded and registered ones, newest first."""
     found = service.list_datasets(parts.database, caller, limit=page.rows, after=page.after)
-    return page.answer(DatasetPage, [DatasetOut.of(dataset) for dataset in found])
+    return page.answer(DatasetPage, _shown(parts, found))
 
 
 @router.get("/{id_or_name}", response_model=DatasetOut, responses=UNCHANGED)
@@ -56,7 +60,7 @@ def get_dataset(id_or_name: str, parts: Parts, caller: Authenticated, request: R
     """One dataset, by id or by name. After its check, `report` says what was expected and what was found."""
     with parts.database.reading() as session:
         dataset = service.find(session, id_or_name, caller)
-    return send_json(request, DatasetOut.of(dataset))
+    return send_json(request, _shown(parts, [dataset])[0])
 
 
 @router.post(
@@ -87,18 +91,23 @@ def delete_dataset(id_or_name: str, parts: Parts, caller: Authenticated) -> None
     service.delete(parts.database, id_or_name, caller)
 
 
+def _shown(parts: State, datasets: Sequence[service.Dataset]) -> list[DatasetOut]:
+    expiries = service.expiries(parts.database, datasets, days=parts.settings.unused_dataset_days)
+    return [DatasetOut.of(one).model_copy(update={"expires_at": expiries.get(one.id)}) for one in datasets]
+
+
 async def _upload(parts: State, request: Request, once: Once) -> Response:
     id = new_id("ds")
     target = await run_in_threadpool(parts.settings.folder, "uploads") / id
-    limit = parts.settings.max_upload_bytes
-    with once.held():
-        async with received(request, target, max_bytes=limit) as form:
+    with once.held(), parts.arrivals.one(once.caller.owner) as arrival:
+        room = await run_in_threadpool(_room, parts, once, arrival, folder=target.parent)
+        async with received(request, target, room=room) as form:
             wanted = _validated(Upload, form.fields)
             folder = await run_in_threadpool(parts.settings.folder, "datasets/uploaded") / id
-            options = _options(wanted)
-            new = NewDataset(id, once.caller.owner, wanted.name, "uploaded", path=folder, upload=target, **options)
+            places: dict[str, Any] = {"path": folder, "upload": target, "size": form.size}
+            new = NewDataset(id, once.caller.owner, wanted.name, "uploaded", **places, **_options(wanted))
             content = f"{wanted.model_dump_json()} {form.sha256}".encode()
-            response = await _added(new, once, content=content)
+            response = await _added(parts, new, once, content=content)
         if response.headers.get("Location") != _address(id):  # said again for another upload: this one is not needed
             await run_in_threadpool(target.unlink, missing_ok=True)
         return response
@@ -110,16 +119,27 @@ async def _register(parts: State, request: Request, once: Once) -> Response:
     folder = await run_in_threadpool(service.allowed_folder, parts.settings, wanted.path)
     new = NewDataset(new_id("ds"), once.caller.owner, wanted.name, "registered", path=folder, **_options(wanted))
     with once.held():
-        return await _added(new, once, content=body)
+        return await _added(parts, new, once, content=body)
 
 
 def _options(wanted: Upload | Registration) -> dict[str, Any]:
     return wanted.model_dump(include={"test_fraction", "split_seed", "on_bad_file"})
 
 
-async def _added(new: NewDataset, once: Once, *, content: bytes) -> Response:
+def _room(parts: State, once: Once, arrival: Arrival, *, folder: Path) -> Room:
+    """What this upload may take. One that was answered is heard again and adds nothing, so no quota is in its way."""
+    settings, quota = parts.settings, Quota.of(parts.settings)
+    if not quota.is_set or once.was_answered():
+        quota, held = NO_QUOTA, Holdings(arrival.owner)
+    else:
+        held = service.holdings(parts.database, arrival.owner)
+    limits = settings.max_upload_bytes, settings.disk_floor_bytes
+    return Room(*limits, folder=folder, arrival=arrival, arrivals=parts.arrivals, quota=quota, held=held)
+
+
+async def _added(parts: State, new: NewDataset, once: Once, *, content: bytes) -> Response:
     def work(session: Session) -> Answer:
-        row = service.add(session, new)
+        row = service.add(session, new, Quota.of(parts.settings))
         return Answer.of(DatasetOut.of(row), status=status.HTTP_202_ACCEPTED, headers={"Location": _address(row.id)})
 
     return await run_in_threadpool(once.do_held, work, content=content)

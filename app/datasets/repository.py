@@ -1,10 +1,14 @@
 """Uploaded and registered datasets in the database, within the caller's transaction."""
 
-from sqlalchemy import delete, select
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import case, delete, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from app.datasets.quotas import Holdings
 from app.db.lists import newest_first, of_owner
-from app.db.tables import DatasetTable
+from app.db.tables import DatasetTable, JobTable
 
 
 class DatasetRepository:
@@ -51,6 +55,39 @@ class DatasetRepository:
         """The one that has waited longest to be checked, or None."""
         statement = select(DatasetTable).where(DatasetTable.state == "validating").order_by(DatasetTable.id)
         return self.session.scalars(statement.limit(1)).one_or_none()
+
+    def lock_owner(self, owner: str) -> None:
+        """Let nobody else add a set for this owner until the transaction ends; SQLite has one writer anyway."""
+        if self.session.get_bind().dialect.name == "postgresql":
+            ours = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+            self.session.execute(ours, {"name": f"supercycle datasets {owner}"})
+
+    def holdings(self, owner: str) -> Holdings:
+        """What this owner has; an archive that waits for its check counts, a folder of the server takes nothing."""
+        mine = DatasetTable.owner == owner
+        counted = select(func.count(), func.coalesce(func.sum(DatasetTable.size), 0)).where(mine)
+        sets, size = self.session.execute(counted).one()
+        named = select(DatasetTable.name, DatasetTable.size).where(mine, DatasetTable.size > 0)
+        largest = self.session.execute(named.order_by(DatasetTable.size.desc()).limit(3))
+        return Holdings(owner, sets, int(size or 0), tuple((name, int(size or 0)) for name, size in largest))
+
+    def unmeasured(self) -> list[DatasetTable]:
+        """Uploads that are ready, and of which nobody has noted the size."""
+        statement = select(DatasetTable).where(DatasetTable.kind == "uploaded", DatasetTable.state == "ready")
+        return list(self.session.scalars(statement.where(DatasetTable.size.is_(None))))
+
+    def unused_since(self, moment: datetime) -> list[DatasetTable]:
+        """Uploads older than that which no job has used since, nor is to use."""
+        job = JobTable.dataset_id == DatasetTable.id, or_(JobTable.finished_at.is_(None), JobTable.finished_at > moment)
+        old = DatasetTable.kind == "uploaded", DatasetTable.state != "validating", DatasetTable.created_at < moment
+        return list(self.session.scalars(select(DatasetTable).where(*old, ~exists().where(*job))))
+
+    def last_uses(self, ids: Sequence[str]) -> dict[str, datetime | None]:
+        """By dataset when the last job that used it ended; None where one has not. What no job used is not in it."""
+        unfinished = func.sum(case((JobTable.finished_at.is_(None), 1), else_=0))
+        used = select(JobTable.dataset_id, unfinished, func.max(JobTable.finished_at))
+        rows = self.session.execute(used.where(JobTable.dataset_id.in_(ids)).group_by(JobTable.dataset_id))
+        return {id: None if count else ended for id, count, ended in rows}
 
     def delete(self, row: DatasetTable) -> None:
         """Forget one."""

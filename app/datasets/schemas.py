@@ -101,7 +101,11 @@ class DatasetOut(BaseModel):
     channel_std: list[float] | None
     split: Split | None = Field(description="Null before the check, and in what a release without splits checked.")
     report: Report | None
+    size: int | None = Field(description="Bytes that an upload takes on the server; null where it takes none.")
     created_at: datetime | None = Field(description="Null for built-in datasets.")
+    expires_at: datetime | None = Field(
+        None, description="When it is deleted unless a job uses it; null where it stays, or a job is using it."
+    )
 
     @classmethod
     def of(cls, dataset: DatasetFacts | DatasetTable) -> "DatasetOut":
@@ -117,14 +121,14 @@ class DatasetPage(BaseModel):
 
 
 def _of_row(row: DatasetTable) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in DatasetOut.model_fields}
+    values = {name: getattr(row, name) for name in DatasetOut.model_fields if name != "expires_at"}
     return values | {"classes": row.classes or [], "counts": row.counts or {"train": {}, "test": {}}}
 
 
 def _of_built_in(facts: DatasetFacts) -> dict[str, Any]:
     size = [facts.side, facts.side]
     same = {name: getattr(facts, name) for name in ("id", "name", "kind", "state", "version", "classes")}
-    unknown = dict.fromkeys(("channel_mean", "channel_std", "report", "created_at"))
+    unknown = dict.fromkeys(("channel_mean", "channel_std", "report", "size", "created_at"))
     image = {"mode": facts.mode, "min": size, "max": size}
     split = {"origin": "published" if facts.counts["test"] else "none", "test_fraction": None, "seed": None}
     return same | unknown | {"image": image, "counts": class_counts(facts), "split": split}

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.callers import Caller
 from app.config import Settings
 from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_row
+from app.datasets.quotas import NO_QUOTA, Holdings, Quota
 from app.datasets.repository import DatasetRepository
 from app.db.session import Database
 from app.db.tables import DatasetTable
@@ -25,7 +26,18 @@ from app.errors import Conflict, Unprocessable, did_you_mean, not_found, refused
 from app.ids import is_id
 from app.jobs.repository import JobRepository
 
-__all__ = ["DatasetFacts", "NewDataset", "add", "allowed_folder", "delete", "find", "list_datasets", "resolve"]
+__all__ = [
+    "DatasetFacts",
+    "NewDataset",
+    "add",
+    "allowed_folder",
+    "delete",
+    "expiries",
+    "find",
+    "holdings",
+    "list_datasets",
+    "resolve",
+]
 
 Dataset = DatasetFacts | DatasetTable
 
@@ -82,10 +94,17 @@ class NewDataset:
     test_fraction: float | None = None  #: None is the usual
     split_seed: int | None = None
     on_bad_file: str = "reject"
+    size: int | None = None  #: of the archive
 
 
-def add(session: Session, new: NewDataset) -> DatasetTable:
-    """Store a dataset that the keeper then checks."""
+def add(session: Session, new: NewDataset, quota: Quota = NO_QUOTA) -> DatasetTable:
+    """Store a dataset that the keeper then checks; raises Conflict past the quota of its owner."""
+    if quota.is_set:
+        datasets = DatasetRepository(session)
+        datasets.lock_owner(new.owner)
+        held = datasets.holdings(new.owner)
+        held.refuse_another(quota)
+        held.refuse_bytes(quota, new.size or 0)
     row = DatasetTable(
         id=new.id,
         owner=new.owner,
@@ -97,6 +116,7 @@ def add(session: Session, new: NewDataset) -> DatasetTable:
         test_fraction=new.test_fraction,
         split_seed=new.split_seed,
         on_bad_file=new.on_bad_file,
+        size=new.size,
         created_at=datetime.now(UTC),
     )
     refuse_taken(session, new.name, owner=new.owner)
@@ -106,6 +126,28 @@ def add(session: Session, new: NewDataset) -> DatasetTable:
     except IntegrityError as error:  # the owner took the name at this very moment
         raise _name_taken(new.name) from error
     return row
+
+
+def holdings(database: Database, owner: str) -> Holdings:
+    """What an owner has of data sets."""
+    with database.reading() as session:
+        return DatasetRepository(session).holdings(owner)
+
+
+def expiries(database: Database, datasets: Sequence[Dataset], *, days: int | None) -> dict[str, datetime]:
+    """When each upload is deleted unless a job uses it; those that one is using, or that stay, are not in it."""
+    rows = [row for row in datasets if isinstance(row, DatasetTable) and _may_expire(row)]
+    if days is None or not rows:
+        return {}
+    with database.reading() as session:
+        uses = DatasetRepository(session).last_uses([row.id for row in rows])
+    ends = {row.id: uses.get(row.id, row.created_at) for row in rows}
+    born = {row.id: row.created_at for row in rows}
+    return {id: max(end, born[id]) + timedelta(days=days) for id, end in ends.items() if end is not None}
+
+
+def _may_expire(row: DatasetTable) -> bool:
+    return row.kind == "uploaded" and row.state != "validating"
 
 
 def refuse_taken(session: Session, name: str, *, owner: str) -> None:

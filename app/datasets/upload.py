@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from anyio import CancelScope
+import structlog
+from anyio import CancelScope, fail_after
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -16,20 +17,23 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from app.datasets.room import FRAME_BYTES, Room, storage_full, too_large
 from app.disk import is_full
-from app.errors import StorageFull, TooLarge, Unprocessable
+from app.errors import Unprocessable
 
+log = structlog.get_logger()
+
+SILENCE_SECONDS = 60.0  #: a network that is gone says nothing, and would be waited for without end
 _FIELDS = 10
 _FIELD_BYTES = 10_000
-_FRAME_BYTES = 100_000  #: what boundaries, headers and fields may add to the file
 _WRITE_BYTES = 1 << 20
 
 
 @asynccontextmanager
-async def received(request: Request, target: Path, *, max_bytes: int) -> AsyncIterator["Form"]:
+async def received(request: Request, target: Path, *, room: Room) -> AsyncIterator["Form"]:
     """A multipart body, its `file` synced at `target`; removed again if the block raises."""
     try:
-        yield await _receive(request, target, max_bytes)
+        yield await _receive(request, target, room)
     except BaseException:
         with CancelScope(shield=True):  # also when the server stops
             await run_in_threadpool(target.unlink, missing_ok=True)
@@ -42,7 +46,7 @@ async def read_limited(request: Request, *, max_bytes: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
     return bytes(body)
 
 
@@ -52,6 +56,7 @@ class Form:
 
     fields: dict[str, str] = field(default_factory=dict)
     pending: bytearray = field(default_factory=bytearray)
+    size: int = 0  #: of the file, as far as it is written
     has_file: bool = False
     ended: bool = False
     _digest: Any = field(default_factory=hashlib.sha256)
@@ -69,7 +74,7 @@ class Form:
     def write(self, file: IO[bytes]) -> None:
         """Put what is pending into the file."""
         self._digest.update(self.pending)
-        file.write(self.pending)
+        self.size += file.write(self.pending)
         self.pending.clear()
 
     def parser(self, boundary: bytes) -> MultipartParser:
@@ -120,24 +125,23 @@ class Form:
         self.ended = True
 
 
-async def _receive(request: Request, target: Path, max_bytes: int) -> Form:
-    if int(request.headers.get("content-length") or 0) > max_bytes + _FRAME_BYTES:
-        raise _too_large(max_bytes)
+async def _receive(request: Request, target: Path, room: Room) -> Form:
     form = Form()
     parser = form.parser(_boundary(request))
+    room.begin(_length(request))
     try:
         with await run_in_threadpool(target.open, "wb") as file:
-            await _copy(request, parser, form, file=file, max_bytes=max_bytes)
+            await _copy(request, parser, form, file=file, room=room)
     except MultipartParseError as error:
         raise _malformed(str(error)) from error
     except ClientDisconnect as error:
-        detail = "The upload was cut off before its end."
-        raise Unprocessable("upload_cut_off", detail, "Send it again; nothing of it was kept.") from error
+        raise _cut_off(form, "it was cut off before its end") from error
+    except TimeoutError as error:
+        raise _cut_off(form, f"nothing came for {SILENCE_SECONDS:g} s") from error
     except OSError as error:
         if not is_full(error):
             raise
-        detail = "The server has no room for this upload; nothing of it was kept."
-        raise StorageFull("storage_full", detail, "Delete data sets or models that are not needed.") from error
+        raise storage_full() from error
     if not form.ended:
         raise _malformed("it ends before its last boundary")
     if not form.has_file:
@@ -146,22 +150,41 @@ async def _receive(request: Request, target: Path, max_bytes: int) -> Form:
     return form
 
 
-async def _copy(request: Request, parser: MultipartParser, form: Form, *, file: IO[bytes], max_bytes: int) -> None:
+async def _copy(request: Request, parser: MultipartParser, form: Form, *, file: IO[bytes], room: Room) -> None:
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _heard(request.stream()):
         size += len(chunk)
-        if size > max_bytes + _FRAME_BYTES:
-            raise _too_large(max_bytes)
+        if size > room.most_bytes + FRAME_BYTES:
+            raise too_large(room.most_bytes)
         parser.write(chunk)
         if len(form.pending) >= _WRITE_BYTES:
             await run_in_threadpool(form.write, file)
+            room.take(form.size)
     await run_in_threadpool(_finish, file, form)
+    room.take(form.size)
+
+
+async def _heard(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What comes, for as long as something does; raises TimeoutError."""
+    while True:
+        try:
+            with fail_after(SILENCE_SECONDS):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        yield chunk
 
 
 def _finish(file: IO[bytes], form: Form) -> None:
     form.write(file)
     file.flush()
     os.fsync(file.fileno())
+
+
+def _length(request: Request) -> int | None:
+    """How long the body will be, where the client says so."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isdecimal() else None
 
 
 def _boundary(request: Request) -> bytes:
@@ -176,5 +199,7 @@ def _malformed(reason: str) -> Unprocessable:
     return Unprocessable("malformed_multipart", f"The multipart body cannot be read: {reason[:200]}.", hint)
 
 
-def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge("body_too_large", f"At most {max_bytes:,} bytes are taken.", "Send less.")
+def _cut_off(form: Form, reason: str) -> Unprocessable:
+    log.warning("upload cut off", reason=reason, received_bytes=form.size + len(form.pending))
+    detail = f"The upload ended too early: {reason}."
+    return Unprocessable("upload_cut_off", detail, "Send it again; nothing of it was kept.")

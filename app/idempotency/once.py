@@ -74,6 +74,13 @@ class Once:
             with self.in_flight.alone(self.caller.owner, self.key):
                 yield
 
+    def was_answered(self) -> bool:
+        """Whether an answer is kept under the key, though perhaps to another request."""
+        if self.key is None:
+            return False
+        with self.database.reading() as session:
+            return repository.is_kept(session, self.caller.owner, self.key)
+
     def do_held(self, work: Callable[[Session], Answer], *, content: bytes) -> Response:
         """The same as `do` while the key is held; `content` tells this request from others."""
         with self.database.transaction() as session:

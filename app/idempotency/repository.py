@@ -20,6 +20,12 @@ def find(session: Session, owner: str, key: str) -> IdempotencyKeyTable | None:
     return row
 
 
+def is_kept(session: Session, owner: str, key: str) -> bool:
+    """Whether an answer is promised under this key; looks only."""
+    row = session.get(IdempotencyKeyTable, (owner, key))
+    return row is not None and row.created_at >= datetime.now(UTC) - KEPT
+
+
 def is_taken(session: Session, owner: str, key: str) -> bool:
     """Whether another process works under this key; if not, it is ours until the transaction ends.
 

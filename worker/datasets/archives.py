@@ -1,12 +1,16 @@
 """Takes the images out of an archive that anybody may have sent, member by member, trusting no word of it."""
 
+import os
+import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from errno import ENOSPC
 from pathlib import Path, PurePosixPath
 
-from worker.datasets.array_files import is_array_file
+from app.disk import free_bytes
+from worker.datasets.array_files import NPZ_NAME, is_array_file, is_npz
 from worker.datasets.decoding import SUFFIXES
 from worker.datasets.errors import Refused, reason_of
 from worker.datasets.member_paths import TakenPaths, safe_path
@@ -30,10 +34,22 @@ class ArchiveLimits:
     total_bytes: int = 64 << 30
     ratio: int = 100  #: unpacked bytes for each byte of the archive; pictures are compressed already
     ratio_free_bytes: int = 64 << 20  #: below this much the ratio is not looked at: small pictures of one colour
+    room_bytes: int | None = None  #: what the owner's other sets leave of the quota
+    floor_bytes: int = 0  #: what must stay free on the disk
 
     def most_bytes(self, archive: Path) -> int:
         """What it may come to in all."""
         return min(self.total_bytes, max(self.ratio_free_bytes, self.ratio * archive.stat().st_size))
+
+
+def take_in(upload: Path, into: Path, *, limits: ArchiveLimits) -> None:
+    """Put what was uploaded into an empty folder. An npz is a zip, too, but stays whole: it is read where it is."""
+    if is_npz(upload):
+        size = upload.stat().st_size
+        refuse_without_room(size, into, limits=limits, coming=size)
+        shutil.copyfile(upload, into / NPZ_NAME)
+    else:
+        extract_images(upload, into, limits=limits)
 
 
 def extract_images(archive: Path, into: Path, *, limits: ArchiveLimits) -> None:
@@ -46,6 +62,15 @@ def extract_images(archive: Path, into: Path, *, limits: ArchiveLimits) -> None:
     with _refusing_damage(unpacking), _members(archive, most_bytes=unpacking.most_bytes) as members:
         for member in members:
             unpacking.take(member)
+
+
+def refuse_without_room(size: int, folder: Path, *, limits: ArchiveLimits, coming: int = 0) -> None:
+    """Raise where `size` bytes in all are past the quota, or with those that are `coming` the disk is too full."""
+    if limits.room_bytes is not None and size > limits.room_bytes:
+        detail = f"It unpacks to more than the {limits.room_bytes:,} bytes that other data sets leave of the quota."
+        raise Refused("quota_exceeded", None, detail=detail, hint="Delete what is not needed, and add it again.")
+    if free_bytes(folder) - coming < limits.floor_bytes:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
 
 
 @contextmanager
@@ -126,6 +151,7 @@ class _Unpacking:
                 size += len(chunk)
                 self.written_bytes += len(chunk)
                 self._refuse_excess(path, size)
+                refuse_without_room(self.written_bytes, self.into, limits=self.limits)
                 file.write(chunk)
         if size != member.size:
             detail = f"It has {size:,} bytes, where the archive says {member.size:,}."

@@ -12,13 +12,13 @@ import sys
 import threading
 import warnings
 from dataclasses import dataclass, replace
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any, Literal
 
+from app.disk import is_full
 from worker.datasets import archives
-from worker.datasets.archives import ArchiveLimits, extract_images
-from worker.datasets.array_files import NPZ_NAME, ArrayFiles, find_arrays, is_npz
+from worker.datasets.archives import ArchiveLimits, take_in
+from worker.datasets.array_files import ArrayFiles, find_arrays
 from worker.datasets.class_folders import ClassFolders, content_version, read_class_folders
 from worker.datasets.errors import Caution, Problem, Refused
 from worker.datasets.splitting import DEFAULT_SEED, DEFAULT_TEST_FRACTION, MadeSplit
@@ -46,6 +46,13 @@ class Request:
     test_fraction: float | None = None
     split_seed: int | None = None
     on_bad_file: OnBadFile = "reject"
+    room_bytes: int | None = None  #: what an upload may unpack to for its owner's quota
+    floor_bytes: int = 0  #: what must stay free on the disk
+
+    @property
+    def limits(self) -> ArchiveLimits:
+        """Of an archive."""
+        return ArchiveLimits(room_bytes=self.room_bytes, floor_bytes=self.floor_bytes)
 
     @property
     def split(self) -> MadeSplit:
@@ -75,24 +82,17 @@ def aside_of(folder: Path) -> Path:
 def _check_upload(upload: Path, aside: Path, request: Request) -> dict[str, Any]:
     aside.mkdir(parents=True)
     try:
-        _unpack(upload, aside)
+        take_in(upload, aside, limits=request.limits)
     except Refused as error:
         return invalid([error.problem], found="An archive that was refused.", expected=archives.EXPECTED)
     verdict = _check_folder(aside, request)
     if verdict["state"] == "ready":
         folder = Path(request.folder)
+        verdict["size"] = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
         os.sync()  # thousands of files: one sync costs less than one for each
         shutil.rmtree(folder, ignore_errors=True)  # of a check that was killed before it could tell
         aside.rename(folder)
     return verdict
-
-
-def _unpack(upload: Path, aside: Path) -> None:
-    """An npz is a zip too, but stays whole: its arrays are read where they are."""
-    if is_npz(upload):
-        shutil.copyfile(upload, aside / NPZ_NAME)
-    else:
-        extract_images(upload, aside, limits=ArchiveLimits())
 
 
 def _check_folder(folder: Path, request: Request) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _verdict(request: Request) -> dict[str, Any]:
         detail = f"The check needed more than {MEMORY_BYTES >> 30} GiB of memory."
         problem = Problem("check_out_of_memory", None, detail, "Scale down the largest images and add it again.")
     except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT):
+        if not is_full(error):
             raise
         problem = Problem("storage_full", None, "The server has no room to unpack it.", "Free some and add it again.")
     return invalid([problem], found="The check could not be finished.")

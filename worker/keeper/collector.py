@@ -1,5 +1,6 @@
 """Removes what nobody will use again: folders of ended jobs, objects that no row names, answers kept for a day."""
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
@@ -42,15 +45,16 @@ class Collector:
         self._due = time.monotonic() + EVERY_SECONDS
         for kind in ("checkpoints", "attempts"):
             self._remove_old(kind, is_wanted=self._is_unfinished)
-        self._remove_old("uploads", is_wanted=self._is_dataset)
+        self._remove_old("uploads", is_wanted=self._awaits_check)
+        self._remove_old("datasets/uploaded", is_wanted=self._is_stored)
         with self._database.transaction() as session:
             forget_old(session)
         if self._garbage:
             self._garbage.begin()
 
-    def _remove_old(self, kind: str, *, is_wanted: Callable[[str], bool]) -> None:
+    def _remove_old(self, kind: str, *, is_wanted: Callable[[Path], bool]) -> None:
         for path in self._settings.folder(kind).iterdir():
-            if _age_seconds(path) < KEPT_SECONDS or is_wanted(path.name):
+            if _age_seconds(path) < KEPT_SECONDS or is_wanted(path):
                 continue
             log.info("leftover removed", kind=kind, name=path.name)
             if path.is_dir():
@@ -58,14 +62,30 @@ class Collector:
             else:
                 path.unlink(missing_ok=True)
 
-    def _is_unfinished(self, job_id: str) -> bool:
+    def _is_unfinished(self, path: Path) -> bool:
         with self._database.reading() as session:
-            job = session.get(JobTable, job_id)
+            job = session.get(JobTable, path.name)
             return job is not None and not JobState(job.state).ended
 
-    def _is_dataset(self, name: str) -> bool:
+    def _awaits_check(self, path: Path) -> bool:
         with self._database.reading() as session:
-            return session.get(DatasetTable, name.split(".", maxsplit=1)[0]) is not None
+            row = session.get(DatasetTable, path.name)
+            return row is not None and row.upload is not None
+
+    def _is_stored(self, path: Path) -> bool:
+        """Images of a set, or what its check unpacks. Those of another database, which somebody may want back, stay."""
+        with self._database.reading() as session:
+            row = session.get(DatasetTable, path.name.removeprefix("."))
+            if row is None:
+                return _is_older_than_all(session, path)
+            return row.state == "validating" or (row.state == "ready" and not path.name.startswith("."))
+
+
+def _is_older_than_all(session: Session, path: Path) -> bool:
+    columns = JobTable.created_at, DatasetTable.created_at
+    oldest = [session.scalar(select(func.min(column))) for column in columns]
+    first = min((moment.timestamp() for moment in oldest if moment is not None), default=math.inf)
+    return time.time() - _age_seconds(path) < first
 
 
 def _age_seconds(path: Path) -> float:

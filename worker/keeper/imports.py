@@ -15,6 +15,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import update
 
+from app.datasets.quotas import NO_QUOTA, Quota
 from app.datasets.report import Report
 from app.datasets.repository import DatasetRepository
 from app.datasets.schemas import Split
@@ -46,6 +47,7 @@ class Verdict(BaseModel):
     channel_std: list[float] | None = None
     split: Split | None = None
     skipped: list[str] | None = None
+    size: int | None = None
     report: Report
 
 
@@ -67,9 +69,13 @@ class _Check:
 class Importer:
     """Checks whatever is `validating`. A keeper that dies leaves the row as it is, and the next one begins anew."""
 
-    def __init__(self, database: Database, *, wall_time: timedelta = WALL_TIME) -> None:
+    def __init__(
+        self, database: Database, *, wall_time: timedelta = WALL_TIME, quota: Quota = NO_QUOTA, floor_bytes: int = 0
+    ) -> None:
         self.database = database
         self.wall_time = wall_time
+        self.quota = quota
+        self.floor_bytes = floor_bytes
         self._running: _Check | None = None
 
     def advance(self) -> bool:
@@ -89,14 +95,18 @@ class Importer:
 
     def _begin_next(self) -> _Check | None:
         with self.database.reading() as session:
-            dataset = DatasetRepository(session).oldest_validating()
-        if dataset is None:
-            return None
+            datasets = DatasetRepository(session)
+            dataset = datasets.oldest_validating()
+            if dataset is None:
+                return None
+            room = self.quota.room(datasets.holdings(dataset.owner), without=dataset.size or 0)
         log.info("dataset check begins", dataset_id=dataset.id)
         request = Request(
             dataset.path,
             dataset.upload,
             cpu_seconds=int(CPU_TIME.total_seconds()),
+            room_bytes=room,
+            floor_bytes=self.floor_bytes,
             test_fraction=dataset.test_fraction,
             split_seed=dataset.split_seed,
             on_bad_file=cast("OnBadFile", dataset.on_bad_file),

@@ -12,6 +12,7 @@ import structlog
 
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
+from app.datasets.quotas import Quota
 from app.db.session import DATABASE_DOWN, Database
 from app.logs import configure_logs
 from app.parent import follow_stdin
@@ -22,6 +23,7 @@ from worker.keeper.deliveries import Deliverer
 from worker.keeper.election import Election
 from worker.keeper.imports import Importer
 from worker.keeper.sending import Sender
+from worker.keeper.stored_sets import StoredSets
 from worker.keeper.sweeper import Sweeper
 
 log = structlog.get_logger()
@@ -53,10 +55,18 @@ class Keeper:
         self._database = Database(settings.database, announce=announcer(settings))
         self._election = Election(self._database, lease=settings.lease)
         self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
-        self._importer = Importer(self._database)
+        self._importer = Importer(self._database, quota=Quota.of(settings), floor_bytes=settings.disk_floor_bytes)
+        self._stored_sets = StoredSets(self._database, settings)
         self._collector = Collector(self._database, settings, store=ArtifactStore(settings.storage))
         sender = Sender(private_allowed=settings.webhook_private_hosts)
         self._deliverer = Deliverer(self._database, send=sender.send)
+        self._duties: tuple[Callable[[], object], ...] = (
+            self._sweeper.sweep,
+            self._importer.advance,
+            self._deliverer.advance,
+            self._collector.collect,
+            self._stored_sets.look_after,
+        )
         self._elected = False
 
     def run(self) -> None:
@@ -79,8 +89,7 @@ class Keeper:
             log.warning("the database does not answer", error=str(error))
             return
         if self._elected:
-            duties = (self._sweeper.sweep, self._importer.advance, self._deliverer.advance, self._collector.collect)
-            for duty in duties:
+            for duty in self._duties:
                 self._do(duty)
         elif was_elected:
             self._importer.stop()

@@ -21,6 +21,7 @@ class DatasetTable(Base):
     state: Mapped[str]  #: validating, ready or invalid
     path: Mapped[str]  #: folder of its images; for an upload where they will be
     upload: Mapped[str | None]  #: the archive that waits to be checked
+    size: Mapped[int | None] = mapped_column(BigInteger)  #: bytes of an upload: of its archive, then of its images
     # What was asked for; None is the usual.
     test_fraction: Mapped[float | None]
     split_seed: Mapped[int | None] = mapped_column(BigInteger)

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from app.db.tables import IdempotencyKeyTable
+from app.db.tables import DatasetTable, IdempotencyKeyTable
+from app.ids import new_id
 from worker.keeper import collector
 from worker.keeper.collector import Collector
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=9)
 
 
 def make(folder, name, *, age_seconds):
@@ -44,6 +47,39 @@ class TestCollector:
         os.utime(upload, (then, then))
         collect()
         assert not upload.exists()
+
+    @pytest.mark.parametrize(
+        ("state", "upload", "kept"),
+        [
+            ("validating", "uploads/x", ["archive", "half", "whole"]),
+            ("ready", None, ["whole"]),
+            ("invalid", None, []),
+        ],
+    )
+    def test_removes_what_a_killed_keeper_left_of_a_check(self, collect, database, settings, state, upload, kept):
+        id = new_id("ds")
+        facts = {"owner": "ann", "name": "pets", "kind": "uploaded", "path": "x", "created_at": LONG_AGO}
+        with database.transaction() as session:
+            session.add(DatasetTable(id=id, state=state, upload=upload, **facts))
+        sets, old = settings.folder("datasets/uploaded"), 2 * collector.KEPT_SECONDS
+        left = {"half": make(sets, f".{id}", age_seconds=old), "whole": make(sets, id, age_seconds=old)}
+        left["archive"] = make(settings.folder("uploads"), id, age_seconds=old)
+        collect()
+        assert sorted(name for name, path in left.items() if path.exists()) == kept
+
+    def test_removes_images_whose_row_is_gone(self, collect, database, settings, queued):
+        queued(created_at=LONG_AGO)
+        sets = settings.folder("datasets/uploaded")
+        gone, young = make(sets, new_id("ds"), age_seconds=2 * collector.KEPT_SECONDS), make(sets, "x", age_seconds=1)
+        collect()
+        assert [path.exists() for path in (gone, young)] == [False, True]
+
+    def test_leaves_images_that_are_older_than_this_database(self, collect, database, settings, queued):
+        old = make(settings.folder("datasets/uploaded"), new_id("ds"), age_seconds=2 * collector.KEPT_SECONDS)
+        collect()  # nothing is known of this database yet
+        queued(created_at=datetime.now(UTC))
+        Collector(database, settings).collect()
+        assert old.exists()
 
     def test_forgets_answers_after_a_day(self, collect, database):
         now = datetime.now(UTC)
