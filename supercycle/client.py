@@ -9,10 +9,10 @@ from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
 from supercycle.downloads import Progress, save_all
 from supercycle.errors import ProblemError, UnexpectedAnswer
-from supercycle.files import as_archive
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
+from supercycle.uploads import Reader, Upload, upload_of
 from supercycle.webhooks import Webhooks
 
 # Checking in a large archive takes the service longer than answering a question.
@@ -113,34 +113,38 @@ class Client(Webhooks):
     def add_dataset(
         self,
         name: str,
-        path: str | Path,
+        path: str | Path | Upload,
         *,
         test_fraction: float | None = None,
         split_seed: int | None = None,
         on_bad_file: str | None = None,
         idempotency_key: str | None = None,
+        progress: Progress | None = None,
     ) -> Json:
         """Upload an archive, an .npz, or a folder packed on the way; the service then checks it (state `validating`).
 
         It holds a folder of pictures for each class, IDX files named as MNIST's, or the arrays of Keras or MedMNIST.
         Where it has no test split, `test_fraction` of each class becomes one (0.2 unless given, 0 for none), drawn by
         `split_seed`. `on_bad_file="skip"` leaves out pictures that cannot be read, up to 1 % of all.
-        """
-        fields = {"name": name} | _given(test_fraction, split_seed, on_bad_file)
-        with as_archive(Path(path)) as archive:
-            headers = idempotency_headers(idempotency_key)
-            return self._transport.patiently(lambda: self._upload(fields, archive, headers=headers))
 
-    def _upload(self, fields: Json, archive: Path, *, headers: dict[str, str]) -> Json:
-        with archive.open("rb") as file:  # from its start, each time
-            response = self._transport.send(
-                "POST",
-                "/v1/datasets",
-                data=fields,
-                files={"file": (archive.name, file)},
-                headers=headers,
-                timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
-            )
+        Of a folder, hidden files and links to folders are left out. `progress` is called with the name of what is
+        sent, the bytes sent, and how many there are; from 0 again where the upload is repeated.
+        """
+        upload = path if isinstance(path, Upload) else upload_of(Path(path))
+        fields = {"name": name} | _given(test_fraction, split_seed, on_bad_file)
+        headers = idempotency_headers(idempotency_key)
+        return self._transport.patiently(lambda: self._upload(fields, upload, headers=headers, progress=progress))
+
+    def _upload(self, fields: Json, upload: Upload, *, headers: dict[str, str], progress: Progress | None) -> Json:
+        reader = Reader(upload, report=lambda sent: progress(upload.name, sent, upload.size) if progress else None)
+        response = self._transport.send(
+            "POST",
+            "/v1/datasets",
+            data=fields,
+            files={"file": (upload.name, reader)},
+            headers=headers,
+            timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
+        )
         return self._transport.read_json(response)
 
     def register_dataset(

@@ -7,8 +7,10 @@ import typer
 
 from supercycle.cli.dataset_report import images, print_dataset
 from supercycle.cli.options import AsJson, IdempotencyKey, connect, refuse_empty
-from supercycle.cli.output import print_json, print_table, say
+from supercycle.cli.output import console, file_size, print_json, print_table, printable, say
+from supercycle.cli.transfers import upload_progress
 from supercycle.transport import Json
+from supercycle.uploads import Upload, upload_of
 
 app = typer.Typer(help="Data sets: built-in, uploaded, registered.", no_args_is_help=True)
 
@@ -63,15 +65,23 @@ def add(
     idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a data set; the service checks it before it can be used."""
-    added = connect(context).add_dataset(
-        name,
-        path,
-        test_fraction=test_fraction,
-        split_seed=split_seed,
-        on_bad_file=on_bad_file,
-        idempotency_key=idempotency_key,
-    )
+    """Upload a data set; the service checks it before it can be used. A folder is packed while it is sent.
+
+    Hidden files and links to folders are left out; links to files are sent as what they lead to.
+    """
+    client, upload = connect(context), upload_of(path)
+    if not as_json and path.is_dir():
+        console(stderr=True).print(printable(_packing(upload)))
+    with upload_progress(as_json=as_json) as progress:
+        added = client.add_dataset(
+            name,
+            upload,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            on_bad_file=on_bad_file,
+            idempotency_key=idempotency_key,
+            progress=progress,
+        )
     _print_new(added, as_json=as_json)
 
 
@@ -108,6 +118,14 @@ def delete(context: typer.Context, dataset: Existing, as_json: AsJson = False) -
         print_json(found)
     else:
         say(f"{found['name']} ({found['id']}) deleted")
+
+
+def _packing(upload: Upload) -> str:
+    """What of a folder is sent, and what is not."""
+    left_out = ", ".join(f"{count:,} {what}" for what, count in sorted(upload.left_out.items()))
+    files = "1 file" if upload.files == 1 else f"{upload.files:,} files"
+    words = f"packing {files} into {upload.name}, {file_size(upload.size)}"
+    return f"{words}; left out: {left_out}" if left_out else words
 
 
 def _print_new(dataset: Json, *, as_json: bool) -> None:

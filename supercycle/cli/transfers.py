@@ -1,5 +1,6 @@
-"""Downloads on a terminal: one progress bar per file, gone once all are here."""
+"""Transfers on a terminal: a progress bar per file, gone once all are done; elsewhere, lines for uploads."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Column
 
 from supercycle import downloads
-from supercycle.cli.output import console, printable
+from supercycle.cli.output import console, file_size, printable
+
+LINE_SECONDS = 5.0
 
 
 class Transfers:
@@ -41,3 +44,30 @@ def transfer_bars(screen: Console | None = None, *, as_json: bool) -> Iterator[d
         transient=True,
     ) as bars:
         yield Transfers(bars).show
+
+
+class Lines:
+    """A line now and then on what is sent, and one when all of it is."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._last = time.monotonic()
+
+    def show(self, name: str, sent_bytes: int, total_bytes: int | None) -> None:
+        """Take notice of bytes of one file."""
+        now, is_whole = time.monotonic(), sent_bytes == total_bytes
+        if total_bytes and (is_whole or now - self._last >= LINE_SECONDS):
+            share = 100 * sent_bytes / total_bytes
+            self._screen.print(printable(f"{name}: {share:.0f} % of {file_size(total_bytes)} sent"))
+            self._last = now
+
+
+@contextmanager
+def upload_progress(screen: Console | None = None, *, as_json: bool) -> Iterator[downloads.Progress | None]:
+    """A bar on stderr where that is a terminal, lines elsewhere; None where a program is to read the output."""
+    screen = screen or console(stderr=True)
+    if as_json or screen.is_terminal:
+        with transfer_bars(screen, as_json=as_json) as progress:
+            yield progress
+    else:
+        yield Lines(screen).show

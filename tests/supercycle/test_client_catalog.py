@@ -6,6 +6,7 @@ import tarfile
 import pytest
 
 from supercycle import ProblemError
+from supercycle.uploads import upload_of
 
 
 class TestAddDataset:
@@ -16,10 +17,25 @@ class TestAddDataset:
         service.answers["POST /v1/datasets"] = canned({"name": "cats", "state": "validating"}, 202)
         assert client.add_dataset("cats", tmp_path / "cats")["state"] == "validating"
         (request,) = service.requests
-        archive = request.body[request.body.index(b"\x1f\x8b") :]
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as packed:
-            assert [member.name for member in packed] == ["tabby/1.png"]
-        assert b'filename="cats.tar.gz"' in request.body
+        archive = request.body.partition(b'filename="cats.tar"')[2].partition(b"\r\n\r\n")[2]
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as packed:
+            assert [member.name for member in packed] == ["tabby", "tabby/1.png"]
+        assert int(request.headers["Content-Length"]) == len(request.body)
+
+    def test_tells_how_much_was_sent(self, service, client, canned, tmp_path):
+        (tmp_path / "cats.zip").write_bytes(bytes(100_000))
+        service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)
+        told = []
+        client.add_dataset("cats", tmp_path / "cats.zip", progress=lambda *fact: told.append(fact))
+        assert told == [("cats.zip", 65_536, 100_000), ("cats.zip", 100_000, 100_000)]
+
+    def test_a_folder_that_changes_while_it_is_sent(self, service, client, canned, tmp_path):
+        (tmp_path / "cats").mkdir()
+        (tmp_path / "cats" / "1.png").write_bytes(b"png")
+        upload = upload_of(tmp_path / "cats")
+        (tmp_path / "cats" / "1.png").write_bytes(bytes(9000))
+        with pytest.raises(OSError, match="changed while it was sent"):
+            client.add_dataset("cats", upload)
 
     def test_sends_an_archive_as_it_is(self, service, client, canned, tmp_path):
         (tmp_path / "cats.zip").write_bytes(b"PK-content")

@@ -131,8 +131,9 @@ class TestUploads:
         for hour in range(2):
             monkeypatch.setattr("time.time", lambda hour=hour: 1e9 + 3600 * hour)
             client.add_dataset("cats", tmp_path / "cats", idempotency_key="cats-1")
+            (tmp_path / "cats" / "1.png").touch()
             body = service.requests[-1].body
-            start = body.index(b"\x1f\x8b")
+            start = body.index(b"\r\n\r\n", body.index(b"filename="))
             digests.add(hashlib.sha256(body[start : body.rindex(b"\r\n--")]).hexdigest())
         assert len(digests) == 1
 

@@ -181,6 +181,18 @@ class TestDatasetsAndModels:
         assert run("datasets", "register", "cats", "/srv/cats", "--json").exit_code == 0
         assert json.loads(service.requests[1].body) == {"name": "cats", "path": "/srv/cats"}
 
+    def test_add_says_what_of_a_folder_is_left_out(self, run, service, canned, tmp_path):
+        service.answers["POST /v1/datasets"] = canned(DATASET, 202)
+        (tmp_path / "cats").mkdir()
+        for name in ("1.png", ".DS_Store", ".hidden"):
+            (tmp_path / "cats" / name).write_bytes(b"x")
+        said = run("datasets", "add", "cats", str(tmp_path / "cats")).stderr.splitlines()
+        assert said == [
+            "packing 1 file into cats.tar, 2048 bytes; left out: 2 hidden",
+            "cats.tar: 100 % of 2048 bytes sent",
+        ]
+        assert run("datasets", "add", "cats", str(tmp_path / "cats"), "--json").stderr == ""
+
     def test_add_nothing(self, run, tmp_path):
         assert run("datasets", "add", "cats", str(tmp_path / "nothing")).exit_code == 2
 

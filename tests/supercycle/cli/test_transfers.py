@@ -3,7 +3,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from supercycle.cli.transfers import transfer_bars
+from supercycle.cli import transfers
+from supercycle.cli.transfers import transfer_bars, upload_progress
 
 
 @pytest.fixture
@@ -34,4 +35,23 @@ class TestBars:
 
     def test_none_where_there_is_no_terminal(self):
         with transfer_bars(Console(file=StringIO()), as_json=False) as progress:
+            assert progress is None
+
+
+class TestUploads:
+    def test_a_bar_on_a_terminal(self, screen):
+        with upload_progress(screen, as_json=False) as progress:
+            progress("pets.tar", 3_000_000, 4_000_000)
+        assert "3.0/4.0 MB" in screen.file.getvalue()
+
+    def test_lines_now_and_then_elsewhere(self, monkeypatch):
+        clock, screen = iter([0, 1, 6, 7, 8]), Console(file=StringIO())
+        monkeypatch.setattr(transfers.time, "monotonic", lambda: next(clock))
+        with upload_progress(screen, as_json=False) as progress:
+            for sent in (1_000_000, 2_000_000, 3_000_000, 4_000_000):
+                progress("pets\x1b.tar", sent, 4_000_000)
+        assert screen.file.getvalue() == "pets?.tar: 50 % of 4 MB sent\npets?.tar: 100 % of 4 MB sent\n"
+
+    def test_nothing_where_a_program_reads(self, screen):
+        with upload_progress(screen, as_json=True) as progress:
             assert progress is None
