@@ -182,4 +182,4 @@ class TestFuzz:
 
     @pytest.mark.verify
     def test_many(self, action, place):
-        explore(action, place, max_examples=20_000)
+        explore(action, place, max_examples=10_000)
