@@ -22,13 +22,8 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
-#: The answer of every endpoint to what it cannot do, for OpenAPI; `declare` adds what it refers to.
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "What is wrong, where, and what to do about it.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-}
+#: Keeps the framework from declaring refusals of its own; app.openapi declares those that are really given.
+RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem."}}
 
 # What the framework refuses by itself: status → code, title, hint. It refuses nothing else.
 _FRAMEWORK = {
@@ -64,12 +59,6 @@ class Problem(BaseModel):
     hint: str = Field(examples=["Give a number within the bounds named."])
     errors: list[FieldProblem]
     request_id: str = Field(examples=["req_0198c0ffee"])
-
-
-def declare(document: dict[str, Any]) -> None:
-    """Add the schema of problems to an OpenAPI document."""
-    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
 
 
 def install(app: FastAPI) -> None:
