@@ -46,6 +46,7 @@ catalog: $(development) ## Write app/domain/catalog.json anew from torchvision a
 reference: $(development) ## Record the API's examples and write docs/reference anew
 	@$(bin)/python -m tests.app.openapi.record
 	@$(bin)/python -m worker.training_reference
+	@$(bin)/python -m worker.error_reference
 	@$(bin)/python -m supercycle.cli.reference
 	@$(bin)/python -m app.settings_reference
 	@$(bin)/python -m app.openapi_reference

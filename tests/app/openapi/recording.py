@@ -18,8 +18,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from app import protocol
 from app.config import Settings
 from app.db.tables import WebhookDeliveryTable
+from app.gate import as_response
 from app.main import create_app
 from app.webhooks.events import EVENT_TYPES
 from tests.app.openapi import faults
@@ -32,6 +34,7 @@ HEADERS = (
     "Preference-Applied", "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 ASKED = ("If-None-Match", "Last-Event-ID", "Prefer", "Range")
+REQUEST_ID = {"X-Request-ID": "req_0198c0ffee"}
 KEY = {"Idempotency-Key": "b6c2a7f0"}
 OTHER_KEY = {"Idempotency-Key": "0d3e91c4"}
 _JSON = {"Content-Type": "application/json"}
@@ -47,6 +50,8 @@ def record(folder: Path, migrated: Path) -> list[dict[str, Any]]:
         recorder.refuse_strangers(open_settings)
         for ask in ASKS:
             recorder.ask(ask)
+        recorder.cut_off_an_upload()
+        recorder.refuse_what_is_no_request()
         recorder.add_webhooks()
         return sampled(recorder.exchanges, folder=str(made.folder))
 
@@ -99,7 +104,7 @@ class Recorder:
     def _send(self, ask: Ask, client: TestClient | None = None) -> httpx2.Response:
         method, template = self.places[ask.operation]
         path = template.format(**{name: self.world.ids.get(value, value) for name, value in ask.path.items()})
-        headers = {"X-Request-ID": "req_0198c0ffee"} | (self.world.header(ask.by) if ask.by else {}) | ask.headers
+        headers = REQUEST_ID | (self.world.header(ask.by) if ask.by else {}) | ask.headers
         content: dict[str, Any] = {}
         if ask.form is not None:
             content = {"data": ask.form, "files": {"file": ("pets.zip", packed({"cat/1.bmp": b"", "dog/1.bmp": b""}))}}
@@ -163,6 +168,31 @@ class Recorder:
         yield replace(good, status=422, headers=OTHER_KEY), None
         if good.operation in ("submit_job", "retry_job", "clone_job"):
             yield replace(good, status=429), faults.no_more_waiting(self.world)
+
+    def cut_off_an_upload(self) -> None:
+        """Its sender goes away before the end, as no client of a test does; nobody hears what is answered."""
+        received = [{"type": "http.request", "body": b"--x\r\n", "more_body": True}, {"type": "http.disconnect"}]
+        sent: list[dict[str, Any]] = []
+        headers = self.world.header(OWNER) | {"Content-Type": "multipart/form-data; boundary=x"} | REQUEST_ID
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        address = {"method": "POST", "path": "/v1/datasets", "query_string": b"", "headers": raw}
+
+        async def receive() -> dict[str, Any]:
+            return received.pop(0)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        portal = self.world.client.portal
+        portal.call(self.world.client.app, {"type": "http", **address, "http_version": "1.1"}, receive, send)
+        answer = httpx2.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"])
+        self.keep(Ask("add_dataset", 422), answer)
+
+    def refuse_what_is_no_request(self) -> None:
+        """What is said to who speaks no HTTP, before there is a request to any operation."""
+        for error in (protocol._ENDLESS, protocol._NO_HTTP):
+            answer = as_response(error, REQUEST_ID["X-Request-ID"])
+            self.keep(Ask("", error.status), httpx2.Response(error.status, headers=answer.headers, content=answer.body))
 
     def add_webhooks(self) -> None:
         """What was put into the outbox, one event of each type."""
