@@ -35,6 +35,7 @@ _BODIES: dict[str, Any] = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
+                "additionalProperties": False,
                 "required": ["name", "file"],
                 "properties": {"name": Registration.model_json_schema()["properties"]["name"], "file": _FILE},
             }

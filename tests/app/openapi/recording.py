@@ -230,9 +230,8 @@ def _good(operation: str) -> Ask:
 
 
 def _shown(answer: httpx2.Response, media_type: str, excerpt: str) -> Any:
-    """The body as an example; of a file none."""
-    is_file = "content-disposition" in answer.headers
-    if media_type.endswith("json") and not is_file:
+    """The body as an example; of what is no text none."""
+    if media_type.endswith("json"):
         body = answer.json()
         return body | {"items": body["items"][:2]} if len(body.get("items", [])) > 10 else body
     if not media_type.startswith("text/"):

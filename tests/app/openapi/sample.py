@@ -14,6 +14,7 @@ _ID = re.compile(r"\b(?:job|mdl|ds|whk|evt|dlv)_[0-7][0-9a-hjkmnp-tv-z]{25}\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _CURSOR = re.compile(r"\b[A-Za-z0-9_-]{35,60}={0,2}")
 _SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
+SAMPLE = "01kd6b9x2q7c4m8v5t3wyz"  #: how every sample of an id begins
 _BEGIN = datetime(2026, 1, 5, 9, 0, 0, 316390, tzinfo=UTC)
 _OURS = {stable_id("ds", name) for name in datasets()}  # the same on every machine
 
@@ -40,7 +41,7 @@ class _Ids:
             return id
         prefix = id.partition("_")[0]
         number = len(self._known) + 1
-        return self._known.setdefault(id, f"{prefix}_01kd6b9x2q7c4m8v5t3wyz{number:04}")
+        return self._known.setdefault(id, f"{prefix}_{SAMPLE}{number:04}")
 
 
 def _cursor(text: str, ids: _Ids) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import select
 
 from app.api_keys import service as keys
 from app.callers import Scope
 from app.config import Settings
-from app.db.tables import ArtifactTable, ModelFileTable, ModelTable, WebhookTable, WorkerTable
+from app.db.tables import ArtifactTable, ModelFileTable, ModelTable, WebhookDeliveryTable, WebhookTable, WorkerTable
 from app.db.types import database_now
 from app.domain.lifecycle import JobState
 from app.ids import new_id
@@ -92,11 +94,29 @@ class World:
         """What this caller sends."""
         return {"Authorization": f"Bearer {self.tokens[name]}"}
 
+    def named(self) -> dict[str, str]:
+        """Things that are there, by the names that path parameters have."""
+        with self.parts.database.reading() as session:
+            delivery = WebhookDeliveryTable.webhook_id == self.ids["webhook"]
+            first = session.scalars(select(WebhookDeliveryTable.id).where(delivery).limit(1)).one()
+        about = {"job_id": "trained", "model_id": "model", "webhook_id": "webhook"}
+        return {name: self.ids[id] for name, id in about.items()} | {"delivery_id": first}
+
     def submit(self, body: dict[str, object] = MINIMAL, *, by: str = OWNER) -> str:
         """The id of a new job."""
         answer = self.client.post("/v1/jobs", json=body, headers=self.header(by))
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
+
+
+@contextmanager
+def populated(folder: Path, migrated: Path) -> Iterator[World]:
+    """Everything there is, in a folder of its own; `migrated` is an empty SQLite database with the present schema."""
+    folder.mkdir()
+    shutil.copy(migrated, folder / "supercycle.db")
+    # The one worker was heard from when it was made, and counts as alive from then on.
+    with world(Settings(data_dir=folder, heartbeat_seconds=10_000)) as made:
+        yield made
 
 
 @contextmanager
