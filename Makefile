@@ -43,8 +43,10 @@ format: $(development) ## Format the code and apply the safe fixes
 catalog: $(development) ## Write app/domain/catalog.json anew from torchvision and our own networks
 	@$(bin)/python -m worker.catalog
 
-reference: $(development) ## Write docs/reference anew: training, cli, settings, openapi.json
+reference: $(development) ## Record the API's examples and write docs/reference anew
+	@$(bin)/python -m tests.app.openapi.record
 	@$(bin)/python -m worker.training_reference
+	@$(bin)/python -m worker.error_reference
 	@$(bin)/python -m supercycle.cli.reference
 	@$(bin)/python -m app.settings_reference
 	@$(bin)/python -m app.openapi_reference

@@ -35,6 +35,7 @@ from app.logs import configure_logs
 from app.metrics import router as metrics
 from app.models.endpoints import router as models
 from app.network import is_loopback_address
+from app.openapi.document import complete
 from app.parent import follow_stdin
 from app.protocol import Protocol
 from app.queue import CeleryQueue, Queue
@@ -42,6 +43,7 @@ from app.schedules.endpoints import router as schedules
 from app.security import permit, permit_reading
 from app.state import State
 from app.wakes import announcer, subscriber
+from app.webhooks.described import described
 from app.webhooks.endpoints import router as webhooks
 
 DESCRIPTION = """Training as a service with super-convergence: submit learning-rate range tests and one-cycle
@@ -59,9 +61,9 @@ class Service(FastAPI):
         return Gate(super().build_middleware_stack(), is_open=self.state.parts.keyring.is_open)
 
     def openapi(self) -> dict[str, Any]:
-        """The document, made once, with the shape of problems."""
+        """The document, made once."""
         if self.openapi_schema is None:
-            problems.declare(super().openapi())
+            complete(super().openapi())
         return super().openapi()
 
 
@@ -83,6 +85,7 @@ def create_app(
         lifespan=_lifespan,
         max_body_size=settings.max_body_bytes,
         generate_unique_id_function=_operation_id,
+        webhooks=described(),
     )
     database = Database(settings.database, announce=announcer(settings))
     keyring = Keyring(database, admin_key=settings.api_key, may_be_open=may_be_open)
@@ -100,10 +103,10 @@ def create_app(
         keepalive_seconds=keepalive_seconds,
     )
     problems.install(app)
-    app.include_router(health)
-    app.include_router(metrics)
     # The scheme is only for the document: `permit` asks who calls, and that whether a key is needed at all.
     scheme = Depends(HTTPBearer(auto_error=False, description="The key, where the server was given one."))
+    app.include_router(health)
+    app.include_router(metrics, dependencies=[scheme])
     for router in (jobs, follow, datasets, models, architectures, webhooks):
         checks = [scheme, Depends(permit), Depends(refuse_unknown_parameters)]
         app.include_router(router, dependencies=checks, responses=problems.RESPONSES)

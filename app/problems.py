@@ -22,21 +22,15 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
-#: The answer of every endpoint to what it cannot do, for OpenAPI; `declare` adds what it refers to.
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "What is wrong, where, and what to do about it.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-}
+#: Keeps the framework from declaring refusals of its own; app.openapi declares those that are really given.
+RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem."}}
 
-# What the framework refuses by itself: status → code, title, hint.
+# What the framework refuses by itself: status → code, title, hint. It refuses nothing else.
 _FRAMEWORK = {
     400: ("malformed_json", "The body is not valid JSON", "Send one JSON object."),
     404: ("not_found", "Not found", "See /docs for the endpoints there are."),
     405: ("method_not_allowed", "This endpoint does not take this method", "See the Allow header."),
     413: ("body_too_large", "The body is too large", "Send less."),
-    415: ("unsupported_media_type", "The content type is not supported", "Send application/json."),
 }
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # How the databases say it: PostgreSQL by the SQLSTATE, SQLite by the name of its error or only in words.
@@ -65,12 +59,6 @@ class Problem(BaseModel):
     hint: str = Field(examples=["Give a number within the bounds named."])
     errors: list[FieldProblem]
     request_id: str = Field(examples=["req_0198c0ffee"])
-
-
-def declare(document: dict[str, Any]) -> None:
-    """Add the schema of problems to an OpenAPI document."""
-    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
 
 
 def install(app: FastAPI) -> None:
@@ -109,8 +97,7 @@ async def _on_service_error(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    unnamed = ("http_error", "The request failed", "See the detail.")
-    code, title, hint = _FRAMEWORK.get(error.status_code, unnamed)
+    code, title, hint = _FRAMEWORK[error.status_code]
     problem = ServiceError(code, f"{request.method} {request.url.path}: {error.detail}", hint)
     body = problem.problem(request_id(request)) | {"title": title, "status": error.status_code}
     headers = {"Allow": _allowed(request)} if error.status_code == 405 else dict(error.headers or {})

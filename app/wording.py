@@ -12,6 +12,7 @@ from app.domain.specs import Adam, AdamW, RangeTestSpec, Sgd, TrainingSpec
 from app.domain.specs.fields import NO_NUL
 from app.domain.specs.layers import LAYER_TYPES
 from app.errors import FieldError, did_you_mean, json_pointer
+from app.idempotency.in_flight import FORM as KEY_FORM
 
 # A value of another JSON type than the field's: pydantic's type of error → what the field takes.
 _TYPES = {
@@ -49,6 +50,7 @@ _LENGTHS = {
 # No regular expression is shown: nobody should have to read one.
 PATTERNS = {
     NO_NUL: "must not contain a NUL character",
+    KEY_FORM: "must be 1 to 255 printable ASCII characters without spaces, e.g. a random UUID",
     "^sha256:[0-9a-f]{64}$": 'must be "sha256:" and 64 digits from 0 to 9 and a to f',
     "^[A-Za-z0-9][A-Za-z0-9 ._-]*$": "must begin with a letter or digit (ASCII); then spaces and . _ - are allowed too",
 }

@@ -66,9 +66,5 @@ Codes of `warning` [events](events.md); those that a range test's curve gives st
 
 {warnings}
 
-## Errors
-
-Codes in `error` of a job that failed in the engine or for its data. They are never renamed.
-
-{errors}
+What ends a job is in [errors.md](errors.md#errors-of-jobs).
 """

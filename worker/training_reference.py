@@ -1,6 +1,6 @@
-"""Renders docs/reference/training.md from specs, presets, warnings and errors: the page says what the service reads.
+"""Renders docs/reference/training.md from specs, presets and warnings: the page says what the service reads.
 
-`python -m worker.training_reference` writes it. It stands here and not in `app` because the errors are the worker's.
+`python -m worker.training_reference` writes it.
 """
 
 import json
@@ -8,8 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar, get_args
+from typing import get_args
 
 from app.domain.presets import PRESETS
 from app.domain.specs import (
@@ -34,8 +33,6 @@ from app.domain.specs import (
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.policies import SHAPES
 from app.domain.suggestion import Suggestion, WarningCode
-from worker.datasets import errors as dataset_errors
-from worker.engine import errors
 from worker.reference_words import PAGE, WARNINGS
 from worker.schema_tables import Words, field_rows, part_rows
 
@@ -55,9 +52,6 @@ _PLACES = {model.__name__: f"#{part}" for part, models in PARTS.items() for mode
 _WORDS = Words(_PLACES | {"CustomArchitecture": "architectures.md#your-own-custom"})
 
 
-_T = TypeVar("_T")
-
-
 def render() -> str:
     """The page's text."""
     tables = {
@@ -68,7 +62,6 @@ def render() -> str:
         "shapes": _shapes(),
         "presets": _presets(),
         "warnings": _warnings(),
-        "errors": _errors(),
     }
     return PAGE.format(**{name: "\n".join(lines) for name, lines in tables.items()})
 
@@ -114,19 +107,6 @@ def _warnings() -> Iterator[str]:
     told = {code: Suggestion.explain_warning(code) for code in get_args(WarningCode)}
     for code, meaning in (told | WARNINGS).items():
         yield f"| `{code}` | {meaning} |"
-
-
-def _errors() -> Iterator[str]:
-    yield from ("| code | title | what to do |", "|---|---|---|")
-    kinds = [kind for module in (errors, dataset_errors) for kind in _defined_in(module, errors.EngineError)]
-    for kind in kinds:
-        yield f"| `{kind.code}` | {kind.title} | {kind.hint} |"
-
-
-def _defined_in(module: ModuleType, base: type[_T]) -> list[type[_T]]:
-    """The kinds of `base` that a module defines, in order."""
-    kinds = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base))
-    return [kind for kind in kinds if kind is not base]
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ _BODIES: dict[str, Any] = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
+                "additionalProperties": False,
                 "required": ["name", "file"],
                 "properties": Upload.model_json_schema()["properties"] | {"file": _FILE},
             }

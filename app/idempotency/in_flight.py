@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from app.errors import Conflict
 
 HEADER = "Idempotency-Key"
+FORM = r"^[\x21-\x7e]{1,255}$"
 
 
 class InFlight:

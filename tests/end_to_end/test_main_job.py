@@ -10,6 +10,8 @@ import httpx
 import pytest
 from safetensors.torch import load_file
 
+from app.openapi.examples import recorded
+
 # Short enough for a test, long enough to be killed in the middle: 11 steps an epoch.
 SCHEDULE = {"policy": "one_cycle", "max_lr": 0.05}
 LONG = {"kind": "training", "dataset": "digits", "architecture": "mlp", "epochs": 40, "schedule": SCHEDULE}
@@ -62,12 +64,22 @@ def assert_ended_once_and_whole(http: httpx.Client, id: str, job: dict[str, Any]
     assert metrics["epochs"]["epoch"] == list(range(1, job["spec"]["epochs"] + 1))
 
 
+def assert_like_the_example(job: dict[str, Any], name: str) -> None:
+    """What the document shows of such a job is what a real one has; the workers' part of it is a copy."""
+    example = recorded()["operations"]["get_job"]["answers"]["200"]["content"]["application/json"][name]
+    assert job.keys() == example.keys()
+    assert job["result"].keys() == example["result"].keys()
+    assert job["progress"].keys() == example["progress"].keys()
+    assert example["resolved"].keys() <= job["resolved"].keys()
+
+
 class TestMainJob:
     def test_range_test_gives_a_pick_that_explains_itself(self, http):
         id = submit(http, {"kind": "range_test", "dataset": "digits", "architecture": "mlp"})
         job = wait_for_end(http, id)
         result = job["result"]
         assert job["state"] == "succeeded", job["error"]
+        assert_like_the_example(job, "range_test")
         assert 1e-4 < result["max_lr"] < 10
         assert result["min_lr"] == pytest.approx(result["max_lr"] / 10)
         assert result["interval"][0] <= result["max_lr"] <= result["interval"][1]
@@ -81,6 +93,7 @@ class TestMainJob:
         id = submit(http, {"kind": "training", "dataset": "digits", "architecture": "mlp", "epochs": 10})
         job = wait_for_end(http, id)
         assert_ended_once_and_whole(http, id, job)
+        assert_like_the_example(job, "training")
         assert job["resolved"]["max_lr"]["origin"] == "range_test"
         assert job["resolved"]["max_lr"]["reason"]
         assert job["result"]["search_steps"] > 0

@@ -91,14 +91,3 @@ class TestCodes:
         calls = [node for node in NODES if isinstance(node, ast.Call) and ast.unparse(node.func) == "Warned"]
         literal = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
         assert first_cells("## Warnings") == literal | set(get_args(WarningCode))
-
-    def test_every_error_stands_there(self):
-        assigned = [
-            line.value.value
-            for node in NODES
-            if isinstance(node, ast.ClassDef)
-            for line in node.body
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code"
-        ]
-        assert first_cells("## Errors") == set(assigned)
-        assert "lr_diverged" in assigned

@@ -161,7 +161,7 @@ Optimizer = Annotated[
     Annotated[Sgd | Adam | AdamW, Field(discriminator="name")],
     BeforeValidator(named, json_schema_input_type=Literal["sgd", "adam", "adamw"] | Sgd | Adam | AdamW),
 ]
-FreezeField = Annotated[Freeze, BeforeValidator(_epochs_alone, json_schema_input_type=int | Freeze)]
+FreezeField = Annotated[Freeze, BeforeValidator(_epochs_alone, json_schema_input_type=Epochs | Freeze)]
 DatasetField = Annotated[DatasetRef, BeforeValidator(_dataset, json_schema_input_type=str | DatasetRef)]
 
 

@@ -1,0 +1,67 @@
+"""The service keeps to its document, as far as a short run of schemathesis tells; `make verify` has a long one."""
+
+import shutil
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.config import Settings
+from app.main import create_app
+from tests.app.openapi import bent
+from tests.app.openapi.bent import Bent
+from tests.app.openapi.conformance import checks, conform
+from tests.app.openapi.world import QuietQueue, populated
+
+SHORT = {
+    "generation": {"max-examples": 3, "deterministic": True, "database": "none"},
+    "phases": {"stateful": {"generation": {"max-examples": 15}, "max-steps": 6}},
+}
+COVERAGE_ALONE = {"phases": {name: {"enabled": False} for name in ("examples", "fuzzing", "stateful")}}
+
+
+@pytest.mark.timeout(300)  # it keeps a core busy for 20 seconds, longer where others do, too
+def test_the_service_keeps_to_its_document(tmp_path, migrated_file, monkeypatch, operations):
+    monkeypatch.setattr("app.http.LONGEST_WAIT_SECONDS", 0.05)
+    with capture_logs(), populated(tmp_path / "data", migrated_file) as world:
+        tokens = {name: world.tokens[name] for name in ("ann", "bob")}
+        outcome = conform(world.client.app, tokens, folder=tmp_path, ids=world.named(), options=SHORT)
+    assert outcome.failures == []
+    assert operations.keys() - outcome.granted() == set()
+    assert outcome.cases > 2000
+
+
+def test_nothing_is_left_unchecked():
+    assert len(checks()) == len(set(checks())) >= 14
+    assert {"ignored_auth", "object_level_authorization", "use_after_free", "negative_data_rejection"} < set(checks())
+
+
+class TestSelf:
+    """A run that finds nothing must be one that would have found something."""
+
+    @pytest.fixture
+    def app(self, tmp_path, migrated_file):
+        shutil.copy(migrated_file, tmp_path)
+        return create_app(Settings(data_dir=tmp_path, api_key="key"), queue=QuietQueue(), may_be_open=False)
+
+    @pytest.mark.parametrize(
+        ("operation", "change", "check"),
+        [
+            ("get_architecture", {"answer": bent.status(200, 203)}, "status_code_conformance"),
+            ("list_architectures", {"answer": bent.word(b'"items"', b'"thing"')}, "response_schema_conformance"),
+            ("list_webhooks", {"answer": bent.status(200, 500)}, "not_a_server_error"),
+            ("list_models", {"ask": bent.query(b"limit=0", b"limit=1")}, "negative_data_rejection"),
+            ("list_models", {"ask": bent.query(b"limit=200", b"limit=201")}, "positive_data_acceptance"),
+            ("list_jobs", {"ask": bent.key("key")}, "ignored_auth"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_a_fault_is_found(self, app, tmp_path, operation, change, check):
+        bent_app = Bent(app, **change)
+        outcome = conform(bent_app, {"admin": "key"}, folder=tmp_path, only=[operation], options=COVERAGE_ALONE)
+        assert check in {failure.split(": ")[1] for failure in outcome.failures}
+
+    def test_without_one_nothing_is_found(self, app, tmp_path):
+        names = ["get_architecture", "list_architectures", "list_webhooks", "list_models", "list_jobs"]
+        outcome = conform(Bent(app), {"admin": "key"}, folder=tmp_path, only=names, options=COVERAGE_ALONE)
+        assert outcome.failures == []
+        assert outcome.cases > 100
