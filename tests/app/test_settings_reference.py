@@ -23,12 +23,15 @@ DERIVED = {
     "has_no_database_yet": ["database_url", "data_dir"],
 }
 EVERYWHERE = ("app/queue.py", "app/wakes.py", "app/db/", "app/artifacts/")  #: inner parts, which all processes use
+SHARED = {"app/datasets/quotas.py": {"api", "keeper"}}  #: one looks before an upload, the other when it is unpacked
 
 
 def part_of(path):
     """The processes that a module belongs to."""
     if path.startswith(EVERYWHERE):
         return {"api", "keeper", "worker"}
+    if path in SHARED:
+        return SHARED[path]
     if path.startswith("worker/keeper/"):
         return {"keeper"}
     return {path.partition("/")[0].replace("app", "api")}
