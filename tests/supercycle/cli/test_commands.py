@@ -190,8 +190,8 @@ class TestDatasetsAndModels:
         assert run("datasets", "register", "cats", "/srv/cats", "--json").exit_code == 0
         assert json.loads(service.requests[1].body) == {"name": "cats", "path": "/srv/cats"}
 
-    def test_add_nothing(self, run):
-        assert run("datasets", "add", "cats", "/nowhere").exit_code == 2
+    def test_add_nothing(self, run, tmp_path):
+        assert run("datasets", "add", "cats", str(tmp_path / "nowhere")).exit_code == 2
 
     @pytest.mark.parametrize("given", ["cats", "ds_1"])
     def test_delete_says_what_was_deleted(self, run, service, canned, given):
