@@ -1,6 +1,7 @@
 """What all tests share: a database that is SQLite and PostgreSQL in turn, an app in process, a queue that remembers."""
 
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,18 +19,32 @@ import httpx
 import psycopg
 import pytest
 import redis
+import structlog
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import make_url
 
 from app.config import Settings
 from app.db.migrate import upgrade
+from app.db.schema import current_revision, newest_revision
 from app.db.session import Database
 from app.db.tables import Base
 from app.main import create_app
+from app.queue import Queue
 
 POSTGRESQL = os.environ.get("SUPERCYCLE_TEST_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1/")
 REDIS = os.environ.get("SUPERCYCLE_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is loaded, here and in what tests start. The processes share the cores: with a thread for each core
+    # in each of them, threads wait for others that wait for a core, and small trainings take three times the work.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 TEST_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection look through torch and thousands of tests, which stay: each would take half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 class RecordingQueue:
@@ -62,6 +78,14 @@ def _clean_environment() -> None:
             del os.environ[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """As the service logs them: by default they show all local variables, and one takes seconds to draw."""
+    *before, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, renderer])
+
+
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """A scratch database of its own on a real server."""
@@ -74,24 +98,26 @@ def postgresql_url() -> Iterator[str]:
         pytest.skip(f"PostgreSQL is not reachable; set SUPERCYCLE_TEST_DATABASE_URL ({str(error).splitlines()[0]})")
     with admin:
         admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')  # nobody cuts its power
         yield server.set(database=name).render_as_string(hide_password=False)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
-def empty_postgresql(postgresql_url: str) -> Callable[[], str]:
+def empty_postgresql(postgresql_url: str) -> Iterator[Callable[[], str]]:
     """Migrates that database and empties its tables, which other tests may have filled; returns its URL."""
+    database = Database(postgresql_url)
+    delete_all = "; ".join(str(table.delete()) for table in reversed(Base.metadata.sorted_tables))
 
     def make() -> str:
-        upgrade(Settings(database_url=postgresql_url))
-        database = Database(postgresql_url)
-        with database.transaction() as session:
-            for table in reversed(Base.metadata.sorted_tables):
-                session.execute(table.delete())
-        database.dispose()
+        if current_revision(database) != newest_revision():  # before the first test, and behind one that went back
+            upgrade(Settings(database_url=postgresql_url))
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(delete_all)
         return postgresql_url
 
-    return make
+    yield make
+    database.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -218,8 +244,35 @@ def queue() -> RecordingQueue:
     return RecordingQueue()
 
 
+class InProcess:
+    """Apps in process, each with parts of its own.
+
+    An app that nobody uses any more lends its routes to the next: to work them out takes longer than most tests.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[FastAPI] = []
+
+    @contextmanager
+    def __call__(self, settings: Settings, queue: Queue, *, base_url: str = "http://127.0.0.1") -> Iterator[TestClient]:
+        """A client of the app under these settings."""
+        assert settings.max_body_bytes == Settings().max_body_bytes  # the routes know it
+        fresh = create_app(settings, queue=queue)
+        app = self._idle.pop() if self._idle else fresh
+        app.state.parts, app.middleware_stack = fresh.state.parts, None
+        with TestClient(app, base_url=base_url) as client:
+            yield client
+        self._idle.append(app)
+
+
+@pytest.fixture(scope="session")
+def in_process() -> InProcess:
+    """Opens the app in process."""
+    return InProcess()
+
+
 @pytest.fixture
-def client(sqlite_settings: Settings, queue: RecordingQueue) -> Iterator[TestClient]:
+def client(sqlite_settings: Settings, queue: RecordingQueue, in_process: InProcess) -> Iterator[TestClient]:
     """The app in process, on SQLite."""
-    with TestClient(create_app(sqlite_settings, queue=queue), base_url="http://127.0.0.1") as client:
+    with in_process(sqlite_settings, queue) as client:
         yield client

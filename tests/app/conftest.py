@@ -35,9 +35,9 @@ def parts(client):
 
 
 @pytest.fixture
-def any_client(settings, queue):
+def any_client(settings, queue, in_process):
     """The app in process, on both databases in turn."""
-    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
+    with in_process(settings, queue) as client:
         yield client
 
 

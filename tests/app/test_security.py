@@ -1,17 +1,14 @@
 """Who may call: with a key set only who shows it, without one anybody, but on this machine's own address alone."""
 
 import pytest
-from fastapi.testclient import TestClient
-
-from app.main import create_app
 
 KEY = "sc_correct"
 
 
 @pytest.fixture
-def guarded(sqlite_settings, queue):
+def guarded(sqlite_settings, queue, in_process):
     settings = type(sqlite_settings)(data_dir=sqlite_settings.data_dir, api_key=KEY)
-    with TestClient(create_app(settings, queue=queue), base_url="http://service.example") as client:
+    with in_process(settings, queue, base_url="http://service.example") as client:
         yield client
 
 

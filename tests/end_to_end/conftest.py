@@ -122,7 +122,6 @@ def scaled_service(
 ) -> Iterator[Service]:
     """The same on PostgreSQL and Redis, by configuration alone."""
     environment = {"SUPERCYCLE_DATABASE_URL": empty_postgresql(), "SUPERCYCLE_BROKER_URL": redis_url}
-    subprocess.run([sys.executable, "-m", "supercycle", "migrate"], check=True, env=os.environ | environment)
     service = start_service(tmp_path_factory.mktemp("scaled"), **environment)
     yield service
     if service.process.poll() is None:

@@ -25,7 +25,7 @@ class MortalApi:
     """A real API process that is killed whenever it has answered a few requests, and started again."""
 
     def __init__(self, settings, port):
-        self.address, self.kills = f"http://127.0.0.1:{port}", 0
+        self.http, self.kills = httpx.Client(base_url=f"http://127.0.0.1:{port}"), 0
         self._command = [sys.executable, "-m", "app.main", "--port", str(port)]
         broker = settings.broker_url or ""
         named = {"DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url, "BROKER_URL": broker}
@@ -43,11 +43,12 @@ class MortalApi:
 
     def is_up(self):
         try:
-            return httpx.get(f"{self.address}/healthz", timeout=2).is_success
+            return self.http.get("/healthz", timeout=2).is_success
         except httpx.TransportError:
             return False
 
     def stop(self):
+        self.http.close()
         self._process.kill()
         self._process.wait()
 
@@ -59,12 +60,12 @@ def api(settings, free_port):
     api.stop()
 
 
-def submit(address, key):
+def submit(http, key):
     """As the client does: again under the same key until it is answered."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
-            answer = httpx.post(f"{address}/v1/jobs", json=BODY, headers={"Idempotency-Key": key}, timeout=5)
+            answer = http.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": key}, timeout=5)
         except httpx.TransportError:
             time.sleep(0.05)
             continue
@@ -85,7 +86,7 @@ def run(api, count, *, lives):
                 key = waiting.pop()
             except IndexError:
                 return
-            ids.append(submit(api.address, key))
+            ids.append(submit(api.http, key))
 
     def murder():
         chance = random.Random(0)
@@ -110,8 +111,9 @@ def check(api, settings, count, *, lives, kills):
     ids = run(api, count, lives=lives)
     database = Database(settings.database)
     with database.reading() as session:
-        assert session.scalar(select(func.count()).select_from(JobTable)) == count
+        stored = session.scalar(select(func.count()).select_from(JobTable))
     database.dispose()
+    assert stored == count
     assert len(ids) == len(set(ids)) == count
     assert api.kills >= kills
 

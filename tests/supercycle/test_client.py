@@ -39,6 +39,18 @@ class TestImport:
             _ = supercycle.nonsense
 
 
+class TestCertificates:
+    @pytest.mark.parametrize(
+        ("url", "are_verified"),
+        [("https://service.example", True), ("HTTPS://service.example", True), ("http://127.0.0.1:1", False)],
+    )
+    def test_are_verified_wherever_there_are_some(self, monkeypatch, url, are_verified):
+        asked = []
+        monkeypatch.setattr("supercycle.transport.httpx.Client", lambda **options: asked.append(options["verify"]))
+        Client(url)
+        assert asked == [are_verified]
+
+
 class TestSubmit:
     def test_sends_the_spec_and_the_key(self, service, canned, job_body):
         service.answers["POST /v1/jobs"] = canned(job_body(state="queued"), 202)

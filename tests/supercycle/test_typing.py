@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import supercycle
 
 SCRIPT = """
@@ -49,28 +51,32 @@ job: int = Client().job("job_1").wait()
 """
 
 
-def mypy(tmp_path, text):
-    script = tmp_path / "script.py"
-    script.write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path / "cache")]
-    command += ["--follow-imports", "silent", str(script)]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What mypy says of a program that is right and of one that is not, a list of lines each."""
+    folder = tmp_path_factory.mktemp("typing")
+    (folder / "right.py").write_text(SCRIPT)
+    (folder / "wrong.py").write_text(WRONG)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(folder / "cache")]
+    command += ["--follow-imports", "silent", "right.py", "wrong.py"]
     environment = dict(os.environ, MYPYPATH=str(Path(supercycle.__file__).parents[1]))
-    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=110)
+    found = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=110)
+    lines = found.stdout.splitlines()
+    return [[line for line in lines if line.startswith(name)] for name in ("right.py", "wrong.py")]
 
 
 class TestTypes:
     def test_the_package_says_that_it_has_some(self):
         assert Path(supercycle.__file__).with_name("py.typed").read_text() == ""
 
-    def test_a_users_program_is_clean(self, tmp_path):
-        found = mypy(tmp_path, SCRIPT)
-        assert found.returncode == 0, found.stdout
-        revealed = [line for line in found.stdout.splitlines() if "Revealed type" in line]
+    def test_a_users_program_is_clean(self, said):
+        revealed, _ = said
+        assert all("Revealed type" in line for line in revealed), revealed
         assert len(revealed) == 2
         assert "Job" in revealed[0]
         assert "Any" not in revealed[1]
 
-    def test_a_wrong_one_is_not(self, tmp_path):
-        found = mypy(tmp_path, WRONG)
-        assert found.returncode == 1
-        assert len([line for line in found.stdout.splitlines() if ": error:" in line]) == 3
+    def test_a_wrong_one_is_not(self, said):
+        _, errors = said
+        assert len(errors) == 3
+        assert all(": error:" in line for line in errors)

@@ -36,19 +36,19 @@ class Remembering:
         return {one.name: one for one in self.of(Settled)}
 
 
-@pytest.fixture
-def trained(tmp_path, assignment_of):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, assignment_of):
     """Run a training of the digits; its result and all it said."""
 
     def work(**changes):
         line = Remembering()
-        return run(assignment_of(tmp_path, SPEC | changes), line).result, line
+        return run(assignment_of(tmp_path_factory.mktemp("search"), SPEC | changes), line).result, line
 
     return work
 
 
 class TestVerified:
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def done(self, trained):
         return trained(epochs=20)  # 22 steps each
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from alembic import command
-from fastapi.testclient import TestClient
 from sqlalchemy import MetaData
 
 from app.artifacts.store import ArtifactStore
@@ -17,7 +16,6 @@ from app.db.schema import newest_revision
 from app.db.session import Database
 from app.ids import new_id
 from app.jobs.claims import Claimant, Claims
-from app.main import create_app
 from worker.assignments import dataset_source
 from worker.runner import Runner, Worker
 from worker.supervision import start_forkserver
@@ -136,10 +134,10 @@ def history(row):
 
 
 @pytest.fixture
-def api(old, queue):
+def api(old, queue, in_process):
     """Today's service on the upgraded database."""
     assert upgrade(old) == newest_revision()
-    with TestClient(create_app(old, queue=queue), base_url="http://127.0.0.1") as client:
+    with in_process(old, queue) as client:
         yield client
 
 

@@ -4,7 +4,6 @@ import threading
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
 from app.api_keys import service as keys
@@ -13,15 +12,14 @@ from app.db.tables import DatasetTable, IdempotencyKeyTable, JobTable
 from app.errors import StorageFull
 from app.idempotency import repository
 from app.jobs.service import submit
-from app.main import create_app
 
 MINIMAL = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
 HEADER = "Idempotency-Key"
 
 
 @pytest.fixture
-def client(settings, queue):
-    with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
+def client(settings, queue, in_process):
+    with in_process(settings, queue) as client:
         yield client
 
 
@@ -164,8 +162,8 @@ class TestAtOnce:
         assert answers[0].status_code == 202
         assert post(client, "k").content == answers[0].content
 
-    def test_another_process_is_told_so_too(self, postgresql_settings, queue):
-        with TestClient(create_app(postgresql_settings, queue=queue), base_url="http://127.0.0.1") as client:
+    def test_another_process_is_told_so_too(self, postgresql_settings, queue, in_process):
+        with in_process(postgresql_settings, queue) as client:
             database = client.app.state.parts.database
             with database.transaction() as session:
                 assert not repository.is_taken(session, "admin", "k")

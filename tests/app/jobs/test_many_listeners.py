@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ import time
 import httpx
 import pytest
 
+from app.config import Settings
 from app.db.session import Database
 from app.domain.lifecycle import JobState
 from app.wakes import announcer
@@ -18,16 +21,18 @@ from app.wakes import announcer
 LISTENERS = 200
 
 
-@pytest.fixture(params=["embedded", "servers"])
-def settings(request, sqlite_settings):
+@pytest.fixture(scope="module", params=["embedded", "servers"])
+def settings(request, tmp_path_factory, migrated_file):
     """SQLite and polling, and PostgreSQL with wake-ups over Redis."""
+    folder = tmp_path_factory.mktemp(request.param)
     if request.param == "embedded":
-        return sqlite_settings
-    url = request.getfixturevalue("redis_url")
-    return request.getfixturevalue("postgresql_settings").model_copy(update={"broker_url": url})
+        shutil.copy(migrated_file, folder)
+        return Settings(data_dir=folder)
+    database, broker = (request.getfixturevalue(name) for name in ("empty_postgresql", "redis_url"))
+    return Settings(data_dir=folder, database_url=database(), broker_url=broker)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(settings):
     database = Database(settings.database, announce=announcer(settings))
     yield database
@@ -38,7 +43,7 @@ class Api:
     """One API process on a port that stays the same when it is started again."""
 
     def __init__(self, settings, port):
-        self.port = port
+        self.port, self.http = port, httpx.Client(base_url=f"http://127.0.0.1:{port}")
         names = ("data_dir", "database_url", "broker_url")
         given = {f"SUPERCYCLE_{name.upper()}": str(getattr(settings, name)) for name in names}
         self._environment = os.environ | given
@@ -49,9 +54,9 @@ class Api:
         until = time.monotonic() + 60
         while time.monotonic() < until:
             with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{self.port}/healthz")
+                self.http.get("/healthz")
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise AssertionError("the API did not start")
 
     def kill(self):
@@ -60,12 +65,15 @@ class Api:
         self.process.stdin.close()
 
 
-@pytest.fixture
-def api(settings, free_port):
-    api = Api(settings, free_port)
+@pytest.fixture(scope="module")
+def api(settings):
+    """One for all tests: to start it takes longer than most of them."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        api = Api(settings, probe.getsockname()[1])
     api.start()
     yield api
     api.kill()
+    api.http.close()
 
 
 @pytest.fixture
@@ -116,6 +124,37 @@ def write(hand, count):
         hand.write(lease, *events)
         time.sleep(0.01)
     hand.do("finish", lease, JobState.SUCCEEDED)
+
+
+class TestSlowReaders:
+    """First: what the process took for others and keeps would hide what it takes for these."""
+
+    def test_make_nobody_wait_and_pile_nothing_up(self, api, hand, job):
+        lease = hand.claim()
+        text = "x" * 20_000
+        hand.write(lease, *[("log", {"level": "info", "message": text})] * 500)  # 10 MB of history
+        hand.do("finish", lease, JobState.SUCCEEDED)
+        asyncio.run(self._follow(api, job))
+
+    async def _follow(self, api, job):
+        before = resident_bytes(api.process.pid)
+        lazy = [await asyncio.open_connection("127.0.0.1", api.port, limit=1024) for _ in range(50)]
+        for _, writer in lazy:
+            address = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+            writer.write(address.encode())
+        for reader, _ in lazy:
+            assert b"200" in await reader.readline()  # and reads no more than fills its buffers
+        seen = []
+        await listen(api.port, job, seen)
+        assert seen == list(range(1, 504))
+        assert resident_bytes(api.process.pid) - before < 60 << 20  # of 500 MB that are on their way to all
+        for _, writer in lazy:
+            writer.transport.abort()
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 - a pseudo-file
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class TestTwoHundred:
@@ -173,32 +212,3 @@ class TestRestart:
         seen, broke_at = asyncio.run(follow())
         assert broke_at < last  # it was killed in the middle
         assert seen == [list(range(1, last + 1))] * 20
-
-
-class TestSlowReaders:
-    def test_make_nobody_wait_and_pile_nothing_up(self, api, hand, job):
-        lease = hand.claim()
-        text = "x" * 20_000
-        hand.write(lease, *[("log", {"level": "info", "message": text})] * 500)  # 10 MB of history
-        hand.do("finish", lease, JobState.SUCCEEDED)
-        asyncio.run(self._follow(api, job))
-
-    async def _follow(self, api, job):
-        before = resident_bytes(api.process.pid)
-        lazy = [await asyncio.open_connection("127.0.0.1", api.port, limit=1024) for _ in range(50)]
-        for _, writer in lazy:
-            address = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
-            writer.write(address.encode())
-        for reader, _ in lazy:
-            assert b"200" in await reader.readline()  # and reads no more than fills its buffers
-        seen = []
-        await listen(api.port, job, seen)
-        assert seen == list(range(1, 504))
-        assert resident_bytes(api.process.pid) - before < 60 << 20  # of 500 MB that are on their way to all
-        for _, writer in lazy:
-            writer.transport.abort()
-
-
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 - a pseudo-file
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

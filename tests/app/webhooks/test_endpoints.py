@@ -4,14 +4,12 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 
 from app.api_keys.service import create
 from app.callers import Scope
 from app.db.tables import JobTable, WebhookDeliveryTable, WebhookTable
 from app.domain.lifecycle import JobState
 from app.jobs.repository import JobRepository
-from app.main import create_app
 from app.webhooks import due
 from app.webhooks.due import Outcome
 from app.webhooks.events import EVENT_TYPES
@@ -121,9 +119,9 @@ class TestAdd:
         assert words.replace('"', "'") in problem["errors"][0]["detail"].replace('"', "'")
         assert problem["hint"]
 
-    def test_private_ones_where_the_operator_allows_them(self, sqlite_settings, queue):
+    def test_private_ones_where_the_operator_allows_them(self, sqlite_settings, queue, in_process):
         settings = sqlite_settings.model_copy(update={"webhook_private_hosts": True})
-        with TestClient(create_app(settings, queue=queue), base_url="http://127.0.0.1") as client:
+        with in_process(settings, queue) as client:
             assert client.post("/v1/webhooks", json={"url": "http://127.0.0.1:9000/"}).status_code == 201
             assert client.post("/v1/webhooks", json={"url": "ftp://127.0.0.1/"}).status_code == 422
 
