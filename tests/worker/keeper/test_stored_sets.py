@@ -101,7 +101,7 @@ class TestExpiries:
         idle, used, busy, folder = put_set(), put_set(), put_set(), put_set(kind="registered")
         use(used, finished_at=LATELY)
         use(busy, finished_at=None, state="running")
-        listed, _ = service.list_datasets(database, administrator(), limit=200, after=None)
+        listed = service.list_datasets(database, administrator(), limit=200, after=None)
         told = service.expiries(database, listed, days=DAYS)
         expected = {idle: LONG_AGO + timedelta(days=DAYS), used: LATELY + timedelta(days=DAYS)}
         assert {id: told[id].timestamp() for id in told} == pytest.approx(
