@@ -50,6 +50,7 @@ reference: $(development) ## Record the API's examples and write docs/reference 
 	@$(bin)/python -m supercycle.cli.reference
 	@$(bin)/python -m app.settings_reference
 	@$(bin)/python -m app.openapi_reference
+	@$(bin)/python -m app.api_reference
 
 clean: ## Remove caches, build products and demo-out/; keeps .venv and data/
 	@rm -rf build dist demo-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

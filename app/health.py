@@ -39,7 +39,7 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/readyz", responses={503: {"model": Readiness}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A part does not work."}})
 def ready(parts: Parts, response: Response) -> Readiness:
     """200 when every part works, else 503; each part is named."""
     checks = _checks(parts)

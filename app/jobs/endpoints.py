@@ -26,7 +26,11 @@ from app.state import Parts, State
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 RETRY_AFTER_SECONDS = "1"
-SEVERAL = Query(max_length=20)  #: each tag is a subquery of its own
+Kinds = Annotated[list[str] | None, Query(max_length=20, description="Only jobs of this kind, or of one of these.")]
+States = Annotated[list[JobState] | None, Query(max_length=20, description="Only jobs in one of these states.")]
+# Each tag is a subquery of its own.
+Tags = Annotated[list[str] | None, Query(max_length=20, description="Only jobs with this tag, or with all of these.")]
+Parent = Annotated[str | None, Query(description="The children of this job, which are listed nowhere else.")]
 Changes = Annotated[dict[str, Any] | None, Body(examples=[{"epochs": 20, "optimizer": {"weight_decay": 0.001}}])]
 
 
@@ -72,12 +76,12 @@ async def list_jobs(
     parts: Parts,
     caller: Authenticated,
     page: Paging,
-    kind: Annotated[list[str] | None, SEVERAL] = None,
-    state: Annotated[list[JobState] | None, SEVERAL] = None,
-    tag: Annotated[list[str] | None, SEVERAL] = None,
-    parent_id: str | None = None,
+    kind: Kinds = None,
+    state: States = None,
+    tag: Tags = None,
+    parent_id: Parent = None,
 ) -> Response:
-    """Jobs, newest first. Repeat kind, state or tag to widen the search (tags: to narrow it)."""
+    """Jobs, newest first, without their specs and results."""
     wanted = JobFilter(
         kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
     )

@@ -38,8 +38,8 @@ async def list_events(
     caller: Authenticated,
     request: Request,
     after: Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="Only events with a larger seq.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    last_event_id: Annotated[str | None, Header()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Events per page; a stream has no pages.")] = 200,
+    last_event_id: Annotated[str | None, Header(description="Of a stream, instead of `after`.")] = None,
 ) -> Response:
     """The history: a page as JSON, or with `Accept: text/event-stream` a stream that ends with the job or its key."""
     if accepts(request, "text/event-stream"):
@@ -90,9 +90,9 @@ def get_metrics(
     parts: Parts,
     caller: Authenticated,
     request: Request,
-    phase: Phase | None = None,
+    phase: Annotated[Phase | None, Query(description="By default what the job is there for.")] = None,
     series: Series = None,
-    max_points: Annotated[int, Query(ge=2, le=100_000)] = 1000,
+    max_points: Annotated[int, Query(ge=2, le=100_000, description="At most so many steps; extremes stay.")] = 1000,
 ) -> Response:
     """Per-step and per-epoch columns. With `Accept: text/csv` the steps, or with `series` of epochs those."""
     with parts.database.reading() as session:
