@@ -33,6 +33,19 @@ Body = TypeVar("Body", bound=BaseModel)
 _NO_LIMIT_OF_THE_FRAMEWORK = 1 << 62  # the two forms have limits of their own, from the settings
 _FORMATS = "zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst of class folders, IDX files or one .npz; or that .npz."
 _FILE = {"type": "string", "format": "binary", "description": _FORMATS}
+
+
+def _form_fields() -> dict[str, Any]:
+    """As a form has them: it knows no null, so what is not given is left out."""
+    fields = Upload.model_json_schema()["properties"]
+    return {name: _without_null(field) for name, field in fields.items()} | {"file": _FILE}
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return given | field.get("anyOf", [{}])[0]
+
+
 _BODIES: dict[str, Any] = {
     "required": True,
     "content": {
@@ -41,7 +54,7 @@ _BODIES: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["name", "file"],
-                "properties": Upload.model_json_schema()["properties"] | {"file": _FILE},
+                "properties": _form_fields(),
             }
         },
         "application/json": {"schema": Registration.model_json_schema()},

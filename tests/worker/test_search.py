@@ -47,11 +47,13 @@ def trained(tmp_path_factory, assignment_of):
     return work
 
 
-class TestVerified:
-    @pytest.fixture(scope="class")
-    def done(self, trained):
-        return trained(epochs=20)  # 22 steps each
+@pytest.fixture(scope="module")
+def done(trained):
+    """A whole training, which several tests look at."""
+    return trained(epochs=20)  # 22 steps each
 
+
+class TestVerified:
     def test_rate_comes_from_short_cycles_within_the_budget(self, done):
         result, line = done
         trials = line.settled["trials"].value
