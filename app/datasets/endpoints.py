@@ -43,7 +43,8 @@ def _form_fields() -> dict[str, Any]:
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
-    return given | field.get("anyOf", [{}])[0]
+    value: dict[str, Any] = field.get("anyOf", [{}])[0]
+    return given | value
 
 
 _BODIES: dict[str, Any] = {
