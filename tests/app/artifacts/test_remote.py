@@ -1,5 +1,6 @@
 """A store on another machine that is down, frozen or refuses: said within seconds, with what to do."""
 
+import os
 import signal
 import time
 
@@ -74,6 +75,7 @@ class TestSilence:
     def test_a_server_that_is_frozen(self, s3_server, s3_url):
         store, began = ArtifactStore(s3_url), time.monotonic()
         s3_server.process.send_signal(signal.SIGSTOP)
+        os.waitpid(s3_server.process.pid, os.WUNTRACED)  # until then one of its threads may still answer
         try:
             with pytest.raises(StoreUnavailable):
                 store.ping()
