@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
-from supercycle.downloads import Progress, save_all
+from supercycle.downloads import Progress, save, save_all
 from supercycle.errors import ProblemError, UnexpectedAnswer
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
@@ -160,6 +160,12 @@ class Client(Webhooks):
         """Make a folder on the server known as a data set; `path` is the server's, the rest as for `add_dataset`."""
         body = {"name": name, "path": path} | _given(test_fraction, split_seed, on_bad_file)
         return self._transport.post("/v1/datasets", json=body, idempotency_key=idempotency_key)
+
+    def dataset_preview(self, id_or_name: str, path: str | Path) -> Path:
+        """Save the picture of a data set, a PNG with images of up to 20 classes; raises ProblemError if it has none."""
+        path = Path(path)
+        href = f"/v1/datasets/{_segment(id_or_name)}/preview.png"
+        return save(self._transport, href, folder=path.parent, name=path.name, sha256=None)
 
     def delete_dataset(self, id_or_name: str) -> None:
         """Forget a data set and its uploaded images; ProblemError where a job needs it. A registered folder stays."""

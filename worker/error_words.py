@@ -35,6 +35,7 @@ ANSWERS = {
     "method_not_allowed": "The address takes other methods; `Allow` names them.",
     "missing_field": "A field that is needed is not there.",
     "name_taken": "There is a data set of this name already.",
+    "no_preview": "A data set has no picture: it is built in, invalid, or was checked by a release that drew none.",
     "no_test_split": "`validation` is to be on the test split, and the data set has none.",
     "not_finite": "A number is infinite or not a number.",
     "not_found": "There is nothing at this address.",

@@ -19,6 +19,7 @@ from app.datasets.schemas import DatasetOut, DatasetPage, Registration, Upload
 from app.datasets.service import NewDataset
 from app.datasets.upload import read_limited, received
 from app.errors import UnsupportedMedia
+from app.files import StoredFile, send_file
 from app.http import UNCHANGED, send_json
 from app.idempotency.once import Answer, Once, OnceUnread
 from app.ids import new_id
@@ -27,6 +28,10 @@ from app.security import Authenticated
 from app.state import Parts, State
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "The picture; `Range` is honoured."}
+}
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -78,6 +83,14 @@ def get_dataset(id_or_name: str, parts: Parts, caller: Authenticated, request: R
     return send_json(request, _shown(parts, [dataset])[0])
 
 
+@router.get("/{id_or_name}/preview.png", response_class=Response, responses=_PICTURE)
+def get_preview(id_or_name: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
+    """A picture of up to 20 classes: the name of each, how many images it has, and up to 8 of them."""
+    with parts.database.reading() as session:
+        found = service.preview(session, id_or_name, caller)
+    return send_file(request, parts.store, StoredFile(service.PREVIEW, media_type="image/png", **found))
+
+
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
@@ -103,7 +116,7 @@ async def add_dataset(parts: Parts, request: Request, once: OnceUnread) -> Respo
 @router.delete("/{id_or_name}", status_code=status.HTTP_204_NO_CONTENT)
 def delete_dataset(id_or_name: str, parts: Parts, caller: Authenticated) -> None:
     """Forget a dataset. Uploaded images are removed; a registered folder stays as it is."""
-    service.delete(parts.database, id_or_name, caller)
+    service.delete(parts.database, parts.store, id_or_name, caller)
 
 
 def _shown(parts: State, datasets: Sequence[service.Dataset]) -> list[DatasetOut]:

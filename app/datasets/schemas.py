@@ -101,6 +101,7 @@ class DatasetOut(BaseModel):
     channel_std: list[float] | None
     split: Split | None = Field(description="Null before the check, and in what a release without splits checked.")
     report: Report | None
+    preview: str | None = Field(description="Path of a picture of its classes, once the check has drawn it.")
     size: int | None = Field(description="Bytes that an upload takes on the server; null where it takes none.")
     created_at: datetime | None = Field(description="Null for built-in datasets.")
     expires_at: datetime | None = Field(
@@ -122,13 +123,15 @@ class DatasetPage(BaseModel):
 
 def _of_row(row: DatasetTable) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in DatasetOut.model_fields if name != "expires_at"}
-    return values | {"classes": row.classes or [], "counts": row.counts or {"train": {}, "test": {}}}
+    preview = f"/v1/datasets/{row.id}/preview.png" if row.preview else None
+    counts = row.counts or {"train": {}, "test": {}}
+    return values | {"classes": row.classes or [], "counts": counts, "preview": preview}
 
 
 def _of_built_in(facts: DatasetFacts) -> dict[str, Any]:
     size = [facts.side, facts.side]
     same = {name: getattr(facts, name) for name in ("id", "name", "kind", "state", "version", "classes")}
-    unknown = dict.fromkeys(("channel_mean", "channel_std", "report", "size", "created_at"))
+    unknown = dict.fromkeys(("channel_mean", "channel_std", "report", "preview", "size", "created_at"))
     image = {"mode": facts.mode, "min": size, "max": size}
     split = {"origin": "published" if facts.counts["test"] else "none", "test_fraction": None, "seed": None}
     return same | unknown | {"image": image, "counts": class_counts(facts), "split": split}

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.artifacts.store import ArtifactStore
 from app.callers import Caller
 from app.config import Settings
 from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_row
@@ -22,7 +24,7 @@ from app.db.session import Database
 from app.db.tables import DatasetTable
 from app.domain import catalog
 from app.domain.specs import DatasetRef
-from app.errors import Conflict, Unprocessable, did_you_mean, not_found, refused
+from app.errors import Conflict, NotFound, Unprocessable, did_you_mean, not_found, refused
 from app.ids import is_id
 from app.jobs.repository import JobRepository
 
@@ -36,11 +38,13 @@ __all__ = [
     "find",
     "holdings",
     "list_datasets",
+    "preview",
     "resolve",
 ]
 
 Dataset = DatasetFacts | DatasetTable
 
+PREVIEW = "preview.png"
 SHOWN_JOBS = 10  #: that keep a dataset from being deleted
 
 _POINTER = "#/dataset"
@@ -178,7 +182,29 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def delete(database: Database, id_or_name: str, caller: Caller) -> None:
+def preview(session: Session, id_or_name: str, caller: Caller) -> dict[str, Any]:
+    """Key, size and sha256 of the picture that the check drew.
+
+    Raises Conflict until the check has ended, NotFound where there will be none.
+    """
+    found = find(session, id_or_name, caller)
+    if isinstance(found, DatasetFacts):
+        raise NotFound("no_preview", f"{found.name} is built in, and has none.", "Train on it: that needs no picture.")
+    if found.state == "validating":
+        detail, hint = f"{found.name} is being checked.", "Ask again later."
+        raise Conflict("not_ready", detail, hint, retry_after_seconds=2)
+    if found.preview is None:
+        raise NotFound("no_preview", *_without_preview(found))
+    return found.preview
+
+
+def _without_preview(row: DatasetTable) -> tuple[str, str]:
+    if row.state == "invalid":
+        return f"{row.name} is invalid.", "GET /v1/datasets/{id} shows the report; correct it and add the set again."
+    return f"{row.name} was checked before there were pictures.", "Add the set again to get one."
+
+
+def delete(database: Database, store: ArtifactStore, id_or_name: str, caller: Caller) -> None:
     """Forget a dataset that no unfinished job needs. Uploaded images go with it; a registered folder stays."""
     with database.transaction() as session:
         found = find(session, id_or_name, caller)
@@ -188,6 +214,7 @@ def delete(database: Database, id_or_name: str, caller: Caller) -> None:
         row = datasets.lock(found.id) or found
         _refuse_needed(session, row, caller)
         datasets.delete(row)
+    store.discard_below(f"datasets/{row.id}/")
     if row.kind == "uploaded":
         shutil.rmtree(row.path, ignore_errors=True)  # it is there only once the check has passed
     if row.upload:

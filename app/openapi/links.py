@@ -37,6 +37,7 @@ _WEBHOOK = {
 }
 _DATASET = {
     "get_dataset": _to("get_dataset", id_or_name=_ID),
+    "get_preview": _to("get_preview", "Once it is `ready`.", id_or_name=_ID),
     "delete_dataset": _to("delete_dataset", id_or_name=_ID),
     "submit_job": {
         "operationId": "submit_job",

@@ -1,5 +1,6 @@
 """Commands on data sets."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,10 @@ TestFraction = Annotated[
     ),
 ]
 SplitSeed = Annotated[int | None, typer.Option(help="Which images that takes. [default: 0]")]
+PreviewFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", dir_okay=False, help="Save a picture of its classes there, a PNG."),
+]
 OnBadFile = Annotated[
     str | None,
     typer.Option(
@@ -45,13 +50,19 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(context: typer.Context, dataset: Existing, as_json: AsJson = False) -> None:
+def show(context: typer.Context, dataset: Existing, preview: PreviewFile = None, as_json: AsJson = False) -> None:
     """Show one data set and the report of its check: problems, warnings, figures."""
-    found = connect(context).dataset(dataset)
+    client = connect(context)
+    found = client.dataset(dataset)
+    saved = client.dataset_preview(found["id"], preview) if preview else None
     if as_json:
         print_json(found)
-    else:
-        print_dataset(found)
+        return
+    print_dataset(found)
+    if saved:
+        say(f"\nits picture is in {saved}")
+    elif found.get("preview"):
+        say(f"\nsave a picture of its classes with: {_show(found['name'], '--preview', found['name'] + '.png')}")
 
 
 @app.command()
@@ -120,6 +131,10 @@ def delete(context: typer.Context, dataset: Existing, as_json: AsJson = False) -
         say(f"{found['name']} ({found['id']}) deleted")
 
 
+def _show(*arguments: str) -> str:
+    return shlex.join(("supercycle", "datasets", "show", *arguments))
+
+
 def _packing(upload: Upload) -> str:
     """What of a folder is sent, and what is not."""
     left_out = ", ".join(f"{count:,} {what}" for what, count in sorted(upload.left_out.items()))
@@ -134,4 +149,4 @@ def _print_new(dataset: Json, *, as_json: bool) -> None:
         return
     print_dataset(dataset)
     if dataset["state"] == "validating":
-        say(f"see how the check went with: supercycle datasets show {dataset['name']}")
+        say(f"see how the check went with: {_show(dataset['name'])}")

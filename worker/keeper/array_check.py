@@ -2,26 +2,33 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from worker.datasets.array_files import ArrayFiles
-from worker.datasets.array_sets import ArraySet, Pixels, digests_of, judge_arrays
+from worker.datasets.array_sets import ArraySet, Pixels, digests_of
 from worker.datasets.splitting import rank_of
 from worker.keeper.content import Content, marks_of
+from worker.keeper.preview import Gallery
 from worker.keeper.survey import Survey
 
 
-def survey_arrays(files: ArrayFiles, *, seed: int) -> tuple[ArraySet, Survey]:
-    """Look at every value, adding up what the pictures are like; raises Refused at the first that does not fit."""
-    found, survey = judge_arrays(files), Survey()
+def survey_arrays(found: ArraySet, gallery: Gallery, *, seed: int) -> Survey:
+    """Look at every value, adding up what the pictures are like; raises Refused at the first that does not fit.
+
+    `gallery` gets the pictures it shows: an npz can be read from its beginning only.
+    """
+    survey, shown = Survey(), set(gallery.places)
     for layout in found.layouts.values():
         survey.count_size(layout.width, layout.height, images=layout.count)
     for _, pixels in found.pictures():
+        first = len(survey.ranks)
+        for place in shown.intersection(range(first, first + len(pixels))):
+            gallery.add(place, Image.fromarray(pixels[place - first]))
         survey.ranks.extend(rank_of(digest, seed=seed) for digest in digests_of(pixels))
         _add_levels(survey, pixels)
     survey.modes[found.mode] = len(survey.ranks)
-    paths = {stored.path for pair in files.pairs.values() for stored in (pair.images, pair.labels)}
+    paths = {stored.path for pair in found.files.pairs.values() for stored in (pair.images, pair.labels)}
     survey.bytes = sum(path.stat().st_size for path in paths)
-    return found, survey
+    return survey
 
 
 def array_content(found: ArraySet) -> Content:

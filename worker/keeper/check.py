@@ -11,7 +11,9 @@ import shutil
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ from worker.datasets.errors import Caution, Problem, Refused
 from worker.datasets.splitting import DEFAULT_SEED, DEFAULT_TEST_FRACTION, MadeSplit
 from worker.keeper.cautions import empty_split, skipped_files, unused_skip, unused_split
 from worker.keeper.content import Content, marks_of
+from worker.keeper.preview import Gallery, preview_of_files
 from worker.keeper.survey import Survey, survey_pictures
 from worker.keeper.verdicts import Findings, invalid, ready, unusable
 from worker.keeper.words import in_words
@@ -48,6 +51,7 @@ class Request:
     on_bad_file: OnBadFile = "reject"
     room_bytes: int | None = None  #: what an upload may unpack to for its owner's quota
     floor_bytes: int = 0  #: what must stay free on the disk
+    preview: str | None = None  #: the file that the picture of a set that passes is written to
 
     @property
     def limits(self) -> ArchiveLimits:
@@ -105,9 +109,12 @@ def _check_folder(folder: Path, request: Request) -> dict[str, Any]:
 
 
 def _check_arrays(files: ArrayFiles, request: Request) -> dict[str, Any]:
-    from worker.keeper.array_check import array_content, survey_arrays  # noqa: PLC0415 - numpy, for arrays alone
+    from worker.datasets.array_sets import judge_arrays  # noqa: PLC0415 - numpy, for arrays alone
+    from worker.keeper.array_check import array_content, survey_arrays  # noqa: PLC0415 - likewise
 
-    found, survey = survey_arrays(files, seed=request.split.seed)
+    found = judge_arrays(files)
+    gallery = Gallery.of(array_content(found))
+    survey = survey_arrays(found, gallery, seed=request.split.seed)
     content = _split(array_content(found), survey, request)
     words = in_words(content, survey, request.split)
     if found.binary is not None:
@@ -115,6 +122,7 @@ def _check_arrays(files: ArrayFiles, request: Request) -> dict[str, Any]:
     if files.unused:
         words += f" Not used: {', '.join(files.unused[:10])}."
     findings = Findings(content, survey, words, _on_split(content, request))
+    _write_preview(request, gallery.draw)
     return ready(findings, version=found.version, split=request.split)
 
 
@@ -132,7 +140,13 @@ def _check_pictures(folder: Path, request: Request) -> dict[str, Any]:
     content = _split(content, survey, request)
     words = in_words(content, survey, request.split, ignored=used.ignored, on_bad=", left out")
     findings = Findings(content, survey, words, [*skipped_files(survey.bad), *_on_split(content, request)])
+    _write_preview(request, partial(preview_of_files, used.root, content))
     return ready(findings, version=content_version(survey.digests), split=request.split)
+
+
+def _write_preview(request: Request, draw: Callable[[], bytes]) -> None:
+    if request.preview is not None:
+        Path(request.preview).write_bytes(draw())
 
 
 def _content(found: ClassFolders) -> Content:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore, StoredObject
 from app.db.session import Database
-from app.db.tables import ArtifactTable, JobTable, ModelFileTable
+from app.db.tables import ArtifactTable, DatasetTable, JobTable, ModelFileTable
 from app.domain.lifecycle import ENDED
 from app.ids import is_id
 from worker.checkpoints import named_copies
@@ -68,11 +68,17 @@ def _of_checkpoints(session: Session, job_ids: set[str]) -> Iterable[str]:
     return [copy["key"] for row in rows for copy in named_copies(row)]
 
 
-_PREFIXES = {"jobs": "job", "models": "mdl", "checkpoints": "job"}  #: of the ids
+def _of_datasets(session: Session, dataset_ids: set[str]) -> Iterable[str]:
+    rows = session.scalars(select(DatasetTable.preview).where(DatasetTable.id.in_(dataset_ids)))
+    return [preview["key"] for preview in rows if preview]
+
+
+_PREFIXES = {"jobs": "job", "models": "mdl", "checkpoints": "job", "datasets": "ds"}  #: of the ids
 
 #: The keys that rows name, by the beginning of the key and the ids of those it belongs to.
 _NAMED: dict[str, Callable[[Session, set[str]], Iterable[str]]] = {
     "jobs": _of_artifacts,
     "models": _of_models,
     "checkpoints": _of_checkpoints,
+    "datasets": _of_datasets,
 }

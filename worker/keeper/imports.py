@@ -1,12 +1,13 @@
 """Has new datasets checked, one at a time, in a child with limits; the keeper's loop looks in on it."""
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -15,10 +16,12 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import update
 
+from app.artifacts.store import ArtifactStore
 from app.datasets.quotas import NO_QUOTA, Quota
 from app.datasets.report import Report
 from app.datasets.repository import DatasetRepository
 from app.datasets.schemas import Split
+from app.datasets.service import PREVIEW
 from app.db.session import Database
 from app.db.tables import DatasetTable
 from app.webhooks.outbox import tell_of_dataset
@@ -31,6 +34,8 @@ log = structlog.get_logger()
 CPU_TIME = timedelta(minutes=60)
 WALL_TIME = timedelta(minutes=30)
 _LARGEST_VERDICT_BYTES = 64 << 20
+_LARGEST_PREVIEW_BYTES = 8 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Verdict(BaseModel):
@@ -58,6 +63,7 @@ class _Check:
     dataset: DatasetTable
     process: "subprocess.Popen[bytes]"
     output: IO[bytes]
+    preview: IO[bytes]
     deadline: float
 
     @property
@@ -70,9 +76,16 @@ class Importer:
     """Checks whatever is `validating`. A keeper that dies leaves the row as it is, and the next one begins anew."""
 
     def __init__(
-        self, database: Database, *, wall_time: timedelta = WALL_TIME, quota: Quota = NO_QUOTA, floor_bytes: int = 0
+        self,
+        database: Database,
+        store: ArtifactStore,
+        *,
+        wall_time: timedelta = WALL_TIME,
+        quota: Quota = NO_QUOTA,
+        floor_bytes: int = 0,
     ) -> None:
         self.database = database
+        self.store = store
         self.wall_time = wall_time
         self.quota = quota
         self.floor_bytes = floor_bytes
@@ -111,12 +124,14 @@ class Importer:
             split_seed=dataset.split_seed,
             on_bad_file=cast("OnBadFile", dataset.on_bad_file),
         )
-        output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child; a pipe could fill up
-        return _Check(dataset, _start(request, output), output, time.monotonic() + self.wall_time.total_seconds())
+        # Without a name, so that nothing stays of a keeper that is killed; a pipe could fill up.
+        output, preview = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
+        process = _start(replace(request, preview=_path_of(preview)), output, preview)
+        return _Check(dataset, process, output, preview, time.monotonic() + self.wall_time.total_seconds())
 
     def _end(self, check: _Check) -> None:
         verdict = _read_verdict(check)
-        columns = verdict.model_dump()
+        columns = verdict.model_dump() | {"preview": self._stored_preview(check) if verdict.state == "ready" else None}
         with self.database.transaction() as session:  # first: if it fails, the next round does all of this again
             mine = update(DatasetTable).where(DatasetTable.id == check.dataset.id, DatasetTable.state == "validating")
             found = session.scalars(mine.values(**columns, upload=None).returning(DatasetTable)).one_or_none()
@@ -127,6 +142,18 @@ class Importer:
         is_wanted = found is not None and verdict.state == "ready"  # else it failed, or was deleted in the meantime
         if check.dataset.upload and not self._was_ended_by_another(check, found=found is not None):
             _tidy(Path(check.dataset.upload), Path(check.dataset.path), is_wanted=is_wanted)
+
+    def _stored_preview(self, check: _Check) -> dict[str, Any] | None:
+        """Stored by its content, so that a keeper elected meanwhile writes the same object or another one."""
+        check.preview.seek(0)
+        data = check.preview.read(_LARGEST_PREVIEW_BYTES)
+        if not data.startswith(_PNG):  # it comes from a process that read hostile files
+            log.error("dataset check left no preview", dataset_id=check.dataset.id, size=len(data))
+            return None
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = f"datasets/{check.dataset.id}/{sha256}/{PREVIEW}"
+        self.store.put(key, Path(_path_of(check.preview)))
+        return {"key": key, "size": len(data), "sha256": sha256}
 
     def _was_ended_by_another(self, check: _Check, *, found: bool) -> bool:
         """Whether another keeper, elected meanwhile, has the say over the files."""
@@ -144,13 +171,23 @@ def _tidy(upload: Path, folder: Path, *, is_wanted: bool) -> None:
     upload.unlink(missing_ok=True)
 
 
-def _start(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _path_of(file: IO[bytes]) -> str:
+    """A path that leads to an open file, here and in a child that inherits it."""
+    return f"/dev/fd/{file.fileno()}"
+
+
+def _start(request: Request, output: IO[bytes], preview: IO[bytes]) -> "subprocess.Popen[bytes]":
     # Isolated (-I) and with an empty environment: whoever breaks a decoder finds no credentials. The threads that
     # numpy would start count against the child's memory, and a check needs none of them.
     environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-I", "-m", "worker.keeper.check"]
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-        command, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        env=environment,
+        start_new_session=True,
+        pass_fds=[preview.fileno()],
     )
     assert process.stdin is not None  # noqa: S101 - asked for above
     process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
@@ -179,5 +216,6 @@ def _kill(check: _Check) -> None:
     check.process.kill()
     check.process.wait()
     check.output.close()
+    check.preview.close()
     if check.process.stdin:
         check.process.stdin.close()

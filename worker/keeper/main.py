@@ -55,9 +55,11 @@ class Keeper:
         self._database = Database(settings.database, announce=announcer(settings))
         self._election = Election(self._database, lease=settings.lease)
         self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
-        self._importer = Importer(self._database, quota=Quota.of(settings), floor_bytes=settings.disk_floor_bytes)
-        self._stored_sets = StoredSets(self._database, settings)
-        self._collector = Collector(self._database, settings, store=ArtifactStore(settings.storage))
+        store = ArtifactStore(settings.storage)
+        quota, floor = Quota.of(settings), settings.disk_floor_bytes
+        self._importer = Importer(self._database, store, quota=quota, floor_bytes=floor)
+        self._stored_sets = StoredSets(self._database, store, settings)
+        self._collector = Collector(self._database, settings, store=store)
         sender = Sender(private_allowed=settings.webhook_private_hosts)
         self._deliverer = Deliverer(self._database, send=sender.send)
         self._duties: tuple[Callable[[], object], ...] = (

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import update
 
+from app.artifacts.store import ArtifactStore
 from app.callers import administrator
 from app.config import Settings
 from app.datasets import service
@@ -23,8 +24,9 @@ EVERY_SECONDS = 600.0
 class StoredSets:
     """Looks now and then."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, store: ArtifactStore, settings: Settings) -> None:
         self._database = database
+        self._store = store
         self._days = settings.unused_dataset_days
         self._due = 0.0
 
@@ -50,7 +52,7 @@ class StoredSets:
             unused = DatasetRepository(session).unused_since(before)
         for row in unused:
             try:
-                service.delete(self._database, row.id, administrator())
+                service.delete(self._database, self._store, row.id, administrator())
             except (Conflict, NotFound):  # somebody began to use it, or deleted it, at this very moment
                 continue
             log.info("unused data set deleted", dataset_id=row.id, owner=row.owner, name=row.name)

@@ -36,6 +36,7 @@ class DatasetTable(Base):
     split: Mapped[dict[str, Any] | None]  #: None in what was checked before there was one
     skipped: Mapped[list[str] | None]  #: paths of the files that are left out
     report: Mapped[dict[str, Any] | None]
+    preview: Mapped[dict[str, Any] | None]  #: key, size and sha256 of a picture in the artifact store
     created_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("owner", "name"),)

@@ -9,6 +9,7 @@ import pytest
 from backports import zstd
 from PIL import Image
 
+from app.artifacts.store import ArtifactStore
 from worker.keeper.imports import Importer
 
 
@@ -21,11 +22,16 @@ def settings(sqlite_settings, tmp_path):
 
 
 @pytest.fixture
-def check_all(database):
+def store(settings):
+    return ArtifactStore(settings.storage)
+
+
+@pytest.fixture
+def check_all(database, store):
     """Do what the keeper's loop does until nothing is left to check."""
 
     def run(**options):
-        importer = Importer(database, **options)
+        importer = Importer(database, store, **options)
         while importer.advance():
             time.sleep(0.01)
 

@@ -84,9 +84,9 @@ class TestLimits:
         assert codes(report_of(client)) == ["check_timed_out"]
         assert left_behind(settings) == []
 
-    def test_a_child_that_is_killed(self, client, upload, database, settings):
+    def test_a_child_that_is_killed(self, client, upload, database, store, settings):
         posted = upload().json()
-        importer = Importer(database)
+        importer = Importer(database, store)
         importer.advance()
         os.kill(importer._running.process.pid, signal.SIGKILL)
         (settings.folder("datasets/uploaded") / f".{posted['id']}" / "cat").mkdir(parents=True)  # as one half done has
@@ -99,9 +99,9 @@ class TestLimits:
 
 
 class TestDatabaseOutage:
-    def test_the_verdict_is_told_when_it_is_back(self, client, upload, database, monkeypatch):
+    def test_the_verdict_is_told_when_it_is_back(self, client, upload, database, store, monkeypatch):
         upload()
-        importer = Importer(database)
+        importer = Importer(database, store)
         importer.advance()
         importer._running.process.wait(60)
         with monkeypatch.context() as outage:
@@ -113,9 +113,9 @@ class TestDatabaseOutage:
 
 
 class TestKeepers:
-    def test_one_that_stops_leaves_the_check_to_the_next(self, client, upload, database, check_all):
+    def test_one_that_stops_leaves_the_check_to_the_next(self, client, upload, database, store, check_all):
         upload()
-        first = Importer(database)
+        first = Importer(database, store)
         assert first.advance()
         child = first._running.process
         first.stop()
@@ -124,27 +124,27 @@ class TestKeepers:
         check_all()
         assert client.get("/v1/datasets/pets").json()["state"] == "ready"
 
-    def test_the_child_ends_when_its_keeper_is_gone(self, upload, database):
+    def test_the_child_ends_when_its_keeper_is_gone(self, upload, database, store):
         upload()
-        importer = Importer(database)
+        importer = Importer(database, store)
         importer.advance()
         process = importer._running.process
         process.stdin.close()  # what the system does for a keeper that was killed
         assert process.wait(30) in (0, 75)  # at once, unless it had finished already
         importer.stop()
 
-    def test_one_killed_after_the_check_begins_anew(self, client, upload, database, check_all):
+    def test_one_killed_after_the_check_begins_anew(self, client, upload, database, store, check_all):
         upload()
-        first = Importer(database)
+        first = Importer(database, store)
         first.advance()
         first._running.process.wait(60)  # checked and moved into place, but never told
         first.stop()
         check_all()
         assert client.get("/v1/datasets/pets").json()["state"] == "ready"
 
-    def test_deleted_during_its_check(self, client, upload, database, settings):
+    def test_deleted_during_its_check(self, client, upload, database, store, settings):
         upload()
-        importer = Importer(database)
+        importer = Importer(database, store)
         importer.advance()
         assert client.delete("/v1/datasets/pets").status_code == 204
         while importer.advance():
@@ -156,10 +156,10 @@ class TestKeepers:
         code = f"import sys, worker.keeper.check; print(sorted({heavy} & set(sys.modules)))"
         assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
 
-    def test_the_child_sees_no_secrets(self, upload, database, monkeypatch):
+    def test_the_child_sees_no_secrets(self, upload, database, store, monkeypatch):
         monkeypatch.setenv("SUPERCYCLE_API_KEY", "secret")
         upload()
-        importer = Importer(database)
+        importer = Importer(database, store)
         importer.advance()
         pid = importer._running.process.pid
         with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123

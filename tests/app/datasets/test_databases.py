@@ -74,10 +74,10 @@ class TestChecks:
 
 
 class TestDelete:
-    def test_waits_for_a_submission_under_way_and_is_then_refused(self, database, pets):
+    def test_waits_for_a_submission_under_way_and_is_then_refused(self, database, store, pets):
         with database.transaction() as session:
             facts = service.resolve(DatasetRef(name="pets"), session, administrator())
-            thread, codes = refusals(lambda: service.delete(database, "pets", administrator()))
+            thread, codes = refusals(lambda: service.delete(database, store, "pets", administrator()))
             time.sleep(0.3)  # long enough to be deleted, if nothing held it
             job = JobTable(id=new_id("job"), kind="training", state="queued", spec={}, created_at=datetime.now(UTC))
             job.dataset_id = facts.id

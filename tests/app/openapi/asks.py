@@ -30,13 +30,10 @@ def _of_job(operation: str, status: int, job: str, name: str = "", **more: Any) 
     return Ask(operation, status, name, path={"job_id": job} | more.pop("path", {}), **more)
 
 
-def _file(operation: str, name: str) -> list[Ask]:
+def _file(operation: str, name: str = "") -> list[Ask]:
     """A file, a part of it, and none of it."""
-    about = {"path": {"name": name}}
-    if operation == "get_model_file":
-        about["path"]["model_id"] = "model"
-    else:
-        about["path"]["job_id"] = "trained"
+    owner = {"get_model_file": {"model_id": "model"}, "get_preview": {"id_or_name": "pets"}}
+    about = {"path": owner.get(operation, {"job_id": "trained"}) | ({"name": name} if name else {})}
     return [
         Ask(operation, 200, "whole", **about),
         Ask(operation, 206, "part", headers={"Range": "bytes=0-9"}, **about),
@@ -101,6 +98,10 @@ ASKS = [
     Ask("get_dataset", 200, "built_in", path={"id_or_name": "digits"}),
     Ask("get_dataset", 200, "ready", path={"id_or_name": "pets"}),
     Ask("get_dataset", 200, "invalid", path={"id_or_name": "cats"}),
+    *_file("get_preview"),
+    Ask("get_preview", 404, path={"id_or_name": "digits"}),
+    Ask("get_preview", 404, path={"id_or_name": "cats"}),
+    Ask("get_preview", 409, path={"id_or_name": "unchecked"}),
     Ask("add_dataset", 202, "upload", form={"name": "my pets"}),
     Ask("add_dataset", 202, "folder", body=_PETS, by="operator"),
     Ask("add_dataset", 403, body=_PETS),
@@ -149,7 +150,7 @@ ASKS += [
     for operation in ("get_job", "cancel_job", "pause_job", "resume_job", "retry_job", "clone_job", "delete_job",
                       "list_events", "get_metrics", "get_logs", "list_artifacts", "get_artifact", "get_plot")
 ]  # fmt: skip
-ASKS += [Ask(name, 404, path={"id_or_name": "pest"}) for name in ("get_dataset", "delete_dataset")]
+ASKS += [Ask(name, 404, path={"id_or_name": "pest"}) for name in ("get_dataset", "get_preview", "delete_dataset")]
 ASKS += [
     Ask(name, 404, path={"model_id": NOWHERE["model"], "name": "config.json"})
     for name in ("get_model", "get_model_file", "delete_model")

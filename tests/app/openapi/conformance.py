@@ -154,7 +154,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
 @contextmanager
 def _existing(ids: dict[str, str]) -> Iterator[None]:
-    """Requests name things that there are where they would name the document's examples, and no data set at all."""
+    """Requests name things that there are where they would name the document's examples."""
 
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
         for name, value in list((case.path_parameters or {}).items()):

@@ -140,7 +140,7 @@ class Recorder:
         needs_read = method == "GET" or good.operation == "preview_schedule"
         yield replace(good, status=403, by="writer" if needs_read else "reader"), None
         yield replace(good, status=422, query={"verbose": "true"}), None
-        if good.operation in ("get_artifact", "get_plot", "get_model_file"):
+        if good.operation in ("get_artifact", "get_plot", "get_model_file", "get_preview"):
             yield replace(good, status=503), faults.storage(self.world)
             yield replace(good, status=404), faults.lost_files(self.world)
         if method != "GET" and good.operation != "preview_schedule":

@@ -99,7 +99,7 @@ class World:
         with self.parts.database.reading() as session:
             delivery = WebhookDeliveryTable.webhook_id == self.ids["webhook"]
             first = session.scalars(select(WebhookDeliveryTable.id).where(delivery).limit(1)).one()
-        about = {"job_id": "trained", "model_id": "model", "webhook_id": "webhook"}
+        about = {"job_id": "trained", "model_id": "model", "webhook_id": "webhook", "id_or_name": "pets"}
         return {name: self.ids[id] for name, id in about.items()} | {"delivery_id": first}
 
     def submit(self, body: dict[str, object] = MINIMAL, *, by: str = OWNER) -> str:
@@ -164,7 +164,7 @@ def _add_datasets(world: World) -> None:
     one_class = {name: data for name, data in images.items() if name.startswith("cat")}
     for name, files in (("pets", images), ("cats", one_class)):
         world.ids[name] = _upload(world, name, files)
-    importer = Importer(world.parts.database)
+    importer = Importer(world.parts.database, world.parts.store)
     while importer.advance():
         time.sleep(0.01)
     world.ids["unchecked"] = _upload(world, "unchecked", images)

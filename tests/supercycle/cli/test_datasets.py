@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from supercycle.cli.exit_codes import ExitCode
+
 READY = {
     "id": "ds_1", "name": "cats", "kind": "uploaded", "state": "ready", "version": "sha256:" + "a" * 64,
     "created_at": "2026-01-01T00:00:00.123456Z", "classes": ["tabby", "tiger"],
@@ -119,6 +121,25 @@ class TestShow:
         line = READY["report"]["warnings"][0] | {"path": "a\x1b[2J.png"}
         said = shown(READY | {"report": READY["report"] | {"warnings": [line]}, "counts": {"train": {"\x1b[1m": 1}}})
         assert "\x1b" not in said
+
+    def test_says_how_to_see_its_images(self, shown):
+        said = shown(READY | {"preview": "/v1/datasets/ds_1/preview.png"})
+        assert said.endswith("\nsave a picture of its classes with: supercycle datasets show cats --preview cats.png\n")
+
+    def test_without_a_picture(self, run, service, canned, tmp_path):
+        service.answers["GET /v1/datasets/cats"] = canned(READY)
+        problem = {
+            "status": 404,
+            "code": "no_preview",
+            "title": "Not found",
+            "detail": "It is invalid.",
+            "hint": "Look.",
+        }
+        service.answers["GET /v1/datasets/ds_1/preview.png"] = canned(problem, 404)
+        found = run("datasets", "show", "cats", "--preview", str(tmp_path / "cats.png"))
+        assert found.exit_code == ExitCode.REFUSED
+        assert "no_preview" in found.stderr
+        assert list(tmp_path.iterdir()) == []
 
     def test_as_json(self, run, service, canned):
         service.answers["GET /v1/datasets/cats"] = canned(READY)

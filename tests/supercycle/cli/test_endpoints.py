@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 import uvicorn
+from sqlalchemy import select
 from typer.testing import CliRunner
 
-from app.db.tables import ArtifactTable, ModelFileTable, ModelTable
+from app.db.tables import ArtifactTable, DatasetTable, ModelFileTable, ModelTable
 from app.ids import new_id
 from app.main import create_app
 from supercycle.cli.app import app as commands
@@ -80,6 +81,13 @@ class Service:
         with self.parts.database.transaction() as session:
             session.add(ArtifactTable(job_id=job_id, name="curve.bin", created_at=datetime.now(UTC), **fields))
 
+    def put_preview(self, dataset):
+        fields = self.put_file("datasets/1/preview.png")
+        preview = {name: value for name, value in fields.items() if name != "media_type"}
+        with self.parts.database.transaction() as session:
+            row = session.scalars(select(DatasetTable).where(DatasetTable.name == dataset)).one()
+            row.state, row.preview = "ready", preview
+
     def put_model(self):
         id = new_id("mdl")
         file = ModelFileTable(name="weights.safetensors", **self.put_file(f"models/{id}/weights.safetensors"))
@@ -131,6 +139,10 @@ class TestEveryEndpoint:
         assert "validating" in real.run("datasets", "add", "cats", str(tmp_path / "cats.zip"))
         assert "cats\tuploaded" in real.run("datasets", "list")
         assert "name    digits" in real.run("datasets", "show", "digits")
+        real.put_preview("cats")
+        picture = tmp_path / "cats.png"
+        assert f"its picture is in {picture}" in real.run("datasets", "show", "cats", "--preview", str(picture))
+        assert picture.read_bytes() == WEIGHTS
         real.run("datasets", "delete", "cats")
 
         assert "resnet9" in real.run("architectures")

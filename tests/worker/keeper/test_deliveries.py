@@ -200,7 +200,7 @@ class TestSlowReceivers:
 
 class TestDatasets:
     @pytest.mark.parametrize("state", ["ready", "invalid"])
-    def test_the_end_of_a_check_is_told(self, database, put_webhook, rows, tmp_path, state):
+    def test_the_end_of_a_check_is_told(self, database, store, put_webhook, rows, tmp_path, state):
         put_webhook("https://example.com/")
         put_webhook("https://example.com/", owner="ann")
         if state == "ready":
@@ -210,7 +210,7 @@ class TestDatasets:
         facts = {"id": new_id("ds"), "name": "pets", "kind": "registered", "state": "validating"}
         with database.transaction() as session:
             session.add(DatasetTable(**facts, path=str(tmp_path / "pets"), created_at=datetime.now(UTC)))
-        importer = Importer(database)
+        importer = Importer(database, store)
         until(lambda: not importer.advance(), seconds=60)
         [row] = rows()
         assert row.type == f"dataset.{state}"

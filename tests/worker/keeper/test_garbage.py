@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.artifacts.store import ArtifactStore
-from app.db.tables import ArtifactTable, JobTable, ModelFileTable, ModelTable
+from app.db.tables import ArtifactTable, DatasetTable, JobTable, ModelFileTable, ModelTable
 from app.ids import new_id
 from worker.keeper.collector import Collector
 from worker.keeper.garbage import Garbage
@@ -95,6 +95,18 @@ class TestCheckpoints:
             row.state, row.checkpoint = state, {"step": 2, "copies": [{"key": named, "sha256": "d"}]}
         sweep()
         assert [store.exists(key) for key in (named, unnamed)] == [stays, False]
+
+
+class TestPreviews:
+    def test_those_of_sets_that_were_deleted_or_checked_by_another(self, database, put, store, sweep, job):
+        pets = new_id("ds")
+        kept, lost, orphan = f"datasets/{pets}/a/p.png", f"datasets/{pets}/b/p.png", f"datasets/{new_id('ds')}/a/p.png"
+        put(kept, lost, orphan)
+        facts = {"name": "pets", "kind": "uploaded", "state": "ready", "path": "", "created_at": LONG_AGO}
+        with database.transaction() as session:
+            session.add(DatasetTable(id=pets, preview={"key": kept, "size": 1, "sha256": "d"}, **facts))
+        sweep()
+        assert [store.exists(key) for key in (kept, lost, orphan)] == [True, False, False]
 
 
 class TestStrangers:

@@ -46,9 +46,9 @@ def use(database):
 
 
 @pytest.fixture
-def look_after(database, settings):
+def look_after(database, store, settings):
     def run(*, days):
-        StoredSets(database, settings.model_copy(update={"unused_dataset_days": days})).look_after()
+        StoredSets(database, store, settings.model_copy(update={"unused_dataset_days": days})).look_after()
 
     return run
 
