@@ -16,10 +16,19 @@ from app.domain.specs.parts import Preprocessing
 from app.domain.suggestion import Suggestion
 from app.domain.verification import Trial
 from worker.datasets.opening import OpenedDataset
+from worker.engine.evaluation import Confusion
 from worker.engine.training import Trained
 from worker.engine.workload import Workload
 from worker.messages import Assignment, FileMade, History, Message, ModelMade
-from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test, plot_verification
+from worker.plots import (
+    EpochCurve,
+    plot_accuracy,
+    plot_confusion,
+    plot_learning_rate,
+    plot_loss,
+    plot_range_test,
+    plot_verification,
+)
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -63,6 +72,14 @@ class Outputs:
             accuracy = self._picture("accuracy", "Accuracy")
             self._announce(plot_accuracy(_epochs(epochs, "accuracy"), best_epoch=best_epoch, **accuracy))
 
+    def draw_confusion(self, confusion: Confusion, classes: Sequence[str]) -> None:
+        """Which class was taken for which, as numbers and as a picture."""
+        numbers = self._folder / "confusion_matrix.json"
+        numbers.write_text(json.dumps(describe_confusion(confusion, classes)) + "\n", "utf-8")
+        picture = self._picture("confusion_matrix", "Confusion matrix")
+        pictures = plot_confusion(confusion.counts.numpy(), classes, split=confusion.split, **picture)
+        self._announce([numbers, *pictures])
+
     def export(self, workload: Workload, spec: TrainingSpec, trained: Trained, *, dataset: OpenedDataset) -> ModelMade:
         """The best weights, and what is needed to use them."""
         facts = self._facts(workload, spec, trained, dataset=dataset)
@@ -103,6 +120,26 @@ class Outputs:
     def _announce(self, paths: list[Path]) -> None:
         for path in paths:
             self._send(_describe(path))
+
+
+def describe_confusion(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
+    """Counts, rows for what an image is and columns for what it was taken for, and what follows for each class.
+
+    Recall is the share of a class's images that were recognised, precision the share of right answers among those that
+    named it; null where there are none.
+    """
+    counts = confusion.counts
+    right, images, named = counts.diag().tolist(), counts.sum(1).tolist(), counts.sum(0).tolist()
+    per_class = [
+        {"name": name, "images": images[at], "recall": _share(right[at], images[at]),
+         "precision": _share(right[at], named[at])}
+        for at, name in enumerate(classes)
+    ]  # fmt: skip
+    return {"split": confusion.split, "classes": list(classes), "counts": counts.tolist(), "per_class": per_class}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _describe(path: Path) -> FileMade:

@@ -108,6 +108,8 @@ class Work:
         trained, max_lr = self._train_within_bounds(workload, spec, self._max_lr(workload, spec))
         self.line.emit(PhaseStarted("exporting"))
         self._draw_training(workload, best_epoch=trained.best.epoch)
+        if trained.confusion is not None:
+            self.outputs.draw_confusion(trained.confusion, workload.classes)
         model = self.outputs.export(workload, spec, trained, dataset=self._opened)
         return Finished(_result(trained, search_steps=max_lr.search_steps), model)
 

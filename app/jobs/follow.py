@@ -141,7 +141,8 @@ def get_artifact(job_id: str, name: str, parts: Parts, caller: Authenticated, re
 
 @router.get("/plots/{name}", response_class=Response, responses=FILE)
 def get_plot(job_id: str, name: str, parts: Parts, caller: Authenticated, request: Request) -> Response:
-    """A picture, e.g. `range_test.png`, `learning_rate.svg`, `loss.png`, `accuracy.png`."""
+    """A picture, e.g. `range_test.png`, `learning_rate.svg`, `loss.png`, `accuracy.png`,
+    `confusion_matrix.png`."""
     return _send(job_id, name, parts, request, caller, kind="plot")
 
 

@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from worker.engine import nets
+from worker.engine.evaluation import Confusion
+from worker.outputs import describe_confusion
 from worker.work import run
 
 CUSTOM = {
@@ -76,3 +78,23 @@ class TestModel:
         ]  # fmt: skip
         assert config["parameters"] == 8 * 9 + 16 + 8 * 16 * 10 + 10  # conv, norm, linear on 8×4×4
         assert finished.result["best"]["validation_accuracy"] > 0.3  # after one epoch; chance is 0.1
+
+
+class TestConfusion:
+    def test_says_for_each_class_how_often_it_was_recognised(self):
+        confusion = Confusion("test", torch.tensor([[8, 2, 0], [0, 0, 0], [4, 0, 0]]))
+        found = describe_confusion(confusion, ["cat", "dog", "fox"])
+        assert found["counts"] == [[8, 2, 0], [0, 0, 0], [4, 0, 0]]
+        assert (found["split"], found["classes"]) == ("test", ["cat", "dog", "fox"])
+        assert found["per_class"] == [
+            {"name": "cat", "images": 10, "recall": 0.8, "precision": pytest.approx(8 / 12)},
+            {"name": "dog", "images": 0, "recall": None, "precision": 0.0},
+            {"name": "fox", "images": 4, "recall": 0.0, "precision": None},
+        ]
+
+    def test_is_one_of_the_files_of_a_training(self, trained):
+        _, folder = trained({"name": "mlp"})
+        found = json.loads((folder / "confusion_matrix.json").read_text("utf-8"))
+        assert found["split"] == "validation"  # the digits have no test split
+        assert sum(map(sum, found["counts"])) == sum(one["images"] for one in found["per_class"]) == 359
+        assert {path.suffix for path in folder.glob("confusion_matrix.*")} == {".json", ".png", ".svg"}

@@ -13,7 +13,16 @@ from app.domain.repeats import Curve
 from app.domain.schedules import sweep_rates
 from app.domain.suggestion import suggest_learning_rate
 from app.domain.verification import Trial
-from worker.plots import EpochCurve, plot_accuracy, plot_learning_rate, plot_loss, plot_range_test, plot_verification
+from worker.plots import (
+    EpochCurve,
+    plot_accuracy,
+    plot_confusion,
+    plot_learning_rate,
+    plot_loss,
+    plot_range_test,
+    plot_verification,
+)
+from worker.plots.confusion import describe, shares_of_rows
 from worker.plots.range_test import draw_range_test
 from worker.plots.training import draw_loss
 
@@ -185,3 +194,36 @@ class TestVerification:
         text = (tmp_path / "verification.svg").read_text()
         assert all(f"<!-- {rate:.3g} -->" in text for rate in (1, 0.5, 0.25, 0.125))
         assert ("<!-- diverged -->" in text) == (None in losses)
+
+
+class TestConfusion:
+    @pytest.mark.parametrize("count", [2, 10, 15, 16, 60, 61, 300])
+    def test_of_few_and_of_many_classes(self, tmp_path, assert_pictures, count):
+        counts = np.random.default_rng(0).integers(0, 9, (count, count)) + np.diag([50] * count)
+        names = [f"a class with a rather long name {number}" for number in range(count)]
+        files = plot_confusion(counts, names, split="test", path_stem=tmp_path / "confusion_matrix", title="On pets")
+        assert_pictures(files, tmp_path / "confusion_matrix")
+        text = files[1].read_text()
+        assert "test images" in text
+        assert ("a class with a rather l…" in text) is (count <= 60)
+
+    def test_names_are_no_formulas(self, tmp_path, assert_pictures):
+        names = ["$", "$x_$", r"$\\frac{$"]
+        files = plot_confusion(np.ones((3, 3), int), names, split="test", path_stem=tmp_path / "c", title="$x_$")
+        assert_pictures(files, tmp_path / "c")
+
+    def test_cells_are_shares_of_their_row(self):
+        found = shares_of_rows(np.array([[3, 1, 0], [0, 0, 0], [0, 1, 1]]))
+        assert found.tolist() == [[0.75, 0.25, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
+
+    def test_the_title_says_how_much_is_right_and_what_is_confused_most(self):
+        words = describe(np.array([[900, 100], [7, 993]]), ["cat", "dog"])
+        assert words == "1,893 of 2,000 right (94.65 %)\nmost often wrong: cat taken for dog, 100 times"
+        assert describe(np.diag([5, 5]), ["cat", "dog"]) == "10 of 10 right (100.00 %)"
+
+    def test_the_same_counts_give_the_same_picture(self, tmp_path):
+        made = [
+            plot_confusion(np.eye(3, dtype=np.int64), list("abc"), split="validation", path_stem=stem, title="t")[0]
+            for stem in (tmp_path / "a", tmp_path / "b")
+        ]
+        assert made[0].read_bytes() == made[1].read_bytes()

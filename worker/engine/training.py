@@ -20,7 +20,7 @@ from worker.engine.draws import preserved
 from worker.engine.early_stopping import Patience
 from worker.engine.ema import WeightAverage
 from worker.engine.errors import CheckpointDamaged, LrDiverged, Stopped
-from worker.engine.evaluation import Score, evaluate, until_stopped
+from worker.engine.evaluation import MOST_COUNTED, Confusion, Score, evaluate, until_stopped
 from worker.engine.events import Control, EpochDone, Logged, PhaseStarted, Stop, Warned
 from worker.engine.loop import Ledger, Stepper
 from worker.engine.optim import begin_momenta
@@ -41,6 +41,7 @@ class Trained:
     last: EpochDone
     test_accuracy: float | None
     test_loss: float | None
+    confusion: Confusion | None  #: of the test split, else of the validation images; None of too many classes
     epochs_run: int
     stopped: Literal["completed", "early_stopping"]
     seconds: float
@@ -162,9 +163,10 @@ class _Run:
         if self.checkpoints.is_due_at_epoch_end:
             self._save()
 
-    def _evaluated(self, network: nn.Module, batches: Batches) -> Score:
+    def _evaluated(self, network: nn.Module, batches: Batches, *, count_classes: int = 0) -> Score:
         shared: dict[str, Any] = {"precision": self.workload.precision, "ranks": self.workload.ranks}
-        return evaluate(network, batches, control=self.control, mirrored_too=self.spec.test_time_flip, **shared)
+        shared |= {"mirrored_too": self.spec.test_time_flip, "count_classes": count_classes}
+        return evaluate(network, batches, control=self.control, **shared)
 
     def _summary(self, score: Score) -> EpochDone:
         sums, batch_size = self.standing.sums, self.workload.training.batch_size
@@ -188,22 +190,29 @@ class _Run:
         assert standing.last is not None  # noqa: S101
         network.load_state_dict(self.best_weights)
         network.eval()
-        if self.spec.exact_batch_norm or self.workload.test is not None:
-            self.control.emit(PhaseStarted("evaluating"))
+        self.control.emit(PhaseStarted("evaluating"))
         best = self._with_exact_statistics(network, standing.best) if self.spec.exact_batch_norm else standing.best
-        # The test split is looked at here, once, and nowhere else.
-        test = self._evaluated(network, self.workload.test) if self.workload.test is not None else None
+        test, confusion = self._final(network)
         return Trained(
             best=best,
             last=standing.last,
             test_accuracy=test.accuracy if test else None,
             test_loss=test.loss if test else None,
+            confusion=confusion,
             epochs_run=standing.epochs_done,
             stopped="early_stopping" if standing.stopped_early else "completed",
             seconds=self._elapsed(),
             images_per_second=_speed(standing.timed_steps * self.workload.training.batch_size, standing.timed_seconds),
             network=network,
         )
+
+    def _final(self, network: nn.Module) -> tuple[Score | None, Confusion | None]:
+        """The score on the test split, which is looked at here, once, and nowhere else; and what is taken for what."""
+        test, classes = self.workload.test, len(self.workload.classes)
+        images, count_classes = test or self.workload.validation, classes if classes <= MOST_COUNTED else 0
+        score = self._evaluated(network, images, count_classes=count_classes)
+        confusion = None if score.counts is None else Confusion("test" if test else "validation", score.counts)
+        return score if test else None, confusion
 
     def _with_exact_statistics(self, network: nn.Module, epoch: EpochDone) -> EpochDone:
         """Give the network exact batch-norm statistics; returns its epoch with the scores it has now."""

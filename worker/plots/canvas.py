@@ -32,11 +32,7 @@ class Canvas:
 
     def save(self, stem: Path) -> list[Path]:
         """Write `stem`.png and `stem`.svg. Names with a dot in them keep it."""
-        files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-        for file in files:
-            # Without the date the same curve gives the same picture.
-            self.figure.savefig(file, dpi=DPI, metadata={"Date": None} if file.suffix == ".svg" else {})
-        return files
+        return save_figure(self.figure, stem)
 
     def finish(self, *, axes: Sequence[Axes] = (), notes: Sequence[str] = ()) -> None:
         """Put the legend and the notes below the data, where they cannot cover any of it."""
@@ -49,6 +45,15 @@ class Canvas:
             frameon=False,
         )
         self.figure.text(0.5, 0.12 / HEIGHT, " ".join(notes), ha="center", fontsize=9, color="#444444")
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write `stem`.png and `stem`.svg. Names with a dot in them keep it."""
+    files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    for file in files:
+        # Without the date the same curve gives the same picture.
+        figure.savefig(file, dpi=DPI, metadata={"Date": None} if file.suffix == ".svg" else {})
+    return files
 
 
 def open_canvas(title: str, *, x: str, y: str, head: float = 0.0) -> Canvas:

@@ -30,6 +30,19 @@ class TestEvaluate:
         score = evaluate(network, batches, precision="fp32", control=control)
         assert score.loss == pytest.approx(functional.cross_entropy(network(pixels), labels).item())
 
+    @pytest.mark.parametrize("mirrored_too", [False, True])
+    def test_counts_what_is_taken_for_what(self, network, spec_of, prepared, striped, control, mirrored_too):
+        batches = prepared(spec_of(), striped).validation
+        [(pixels, labels)] = batches.in_order()
+        logits = network(pixels) + (network(pixels.flip(-1)) if mirrored_too else 0)
+        options = {"precision": "fp32", "control": control, "mirrored_too": mirrored_too}
+        counts = evaluate(network, batches, count_classes=3, **options).counts
+        for true in range(3):
+            for taken in range(3):
+                assert counts[true, taken] == ((labels == true) & (logits.argmax(1) == taken)).sum()
+        assert counts.sum() == len(labels)
+        assert evaluate(network, batches, **options).counts is None
+
     def test_leaves_the_mode(self, network, spec_of, prepared, striped, control):
         evaluate(network.train(), prepared(spec_of(), striped).validation, precision="fp32", control=control)
         assert network.training

@@ -77,9 +77,25 @@ class TestTraining:
     def test_test_split_is_seen_once_and_not_when_it_validates(self, run, control, stopping):
         run(control)
         assert [event.phase for event in control.of(PhaseStarted)] == ["training", "evaluating"]
-        trained = run(validating := stopping(), validation="test")
-        assert [event.phase for event in validating.of(PhaseStarted)] == ["training"]
+        trained = run(stopping(), validation="test")
         assert trained.test_accuracy is None
+
+    def test_counts_what_the_best_weights_take_for_what(self, run, control, stopping, striped):
+        trained = run(control, epochs=6)
+        assert trained.confusion.split == "test"
+        assert trained.confusion.counts.sum(1).tolist() == torch.bincount(torch.tensor(striped.test.labels)).tolist()
+        right = trained.confusion.counts.diag().sum().item()
+        assert right / trained.confusion.counts.sum().item() == pytest.approx(trained.test_accuracy)
+        validated = run(stopping(), epochs=6, validation="test")
+        assert validated.confusion.split == "validation"
+        accuracy = validated.confusion.counts.diag().sum() / validated.confusion.counts.sum()
+        assert accuracy.item() == pytest.approx(validated.best.validation_accuracy)
+
+    def test_does_not_count_too_many_classes(self, run, control, monkeypatch):
+        monkeypatch.setattr("worker.engine.training.MOST_COUNTED", 1)
+        trained = run(control, epochs=1)
+        assert trained.confusion is None
+        assert trained.test_accuracy is not None
 
     def test_early_stopping_ends_it(self, run, control):
         schedule = {"policy": "constant"}
