@@ -28,8 +28,12 @@ class Api:
         command = [sys.executable, "-m", "app.main", "--port", str(self._port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stderr=log)
-        with Client(self.url, patience=60) as client:
-            client.datasets()  # which waits for an answer
+        try:
+            with Client(self.url, patience=60) as client:
+                client.datasets()  # which waits for an answer
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self):
         self._process.kill()
