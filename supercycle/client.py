@@ -1,5 +1,7 @@
 """The client: one object for one service, methods named after what the HTTP interface offers."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -8,7 +10,7 @@ from typing import Any, Self
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
 from supercycle.downloads import Progress, save, save_all
-from supercycle.errors import ProblemError, UnexpectedAnswer
+from supercycle.errors import ProblemError, UnexpectedAnswer, WaitTimeout
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
@@ -17,6 +19,7 @@ from supercycle.webhooks import Webhooks
 
 # Checking in a large archive takes the service longer than answering a question.
 UPLOAD_TIMEOUT_SECONDS = 600.0
+CHECK_POLL_SECONDS = 0.5
 
 
 class Client(Webhooks):
@@ -160,6 +163,15 @@ class Client(Webhooks):
         """Make a folder on the server known as a data set; `path` is the server's, the rest as for `add_dataset`."""
         body = {"name": name, "path": path} | _given(test_fraction, split_seed, on_bad_file)
         return self._transport.post("/v1/datasets", json=body, idempotency_key=idempotency_key)
+
+    def wait_for_dataset(self, id_or_name: str, timeout: float | None = None) -> Json:
+        """The data set once its check has ended, `ready` or `invalid`. WaitTimeout after `timeout` seconds."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (found := self.dataset(id_or_name))["state"] == "validating":
+            if time.monotonic() >= deadline:
+                raise WaitTimeout(f"{found['name']} is still validating after {timeout:g} s")
+            time.sleep(CHECK_POLL_SECONDS)
+        return found
 
     def dataset_preview(self, id_or_name: str, path: str | Path) -> Path:
         """Save the picture of a data set, a PNG with images of up to 20 classes; raises ProblemError if it has none."""

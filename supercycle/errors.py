@@ -6,7 +6,7 @@ SupercycleError
 ├── ProblemError       the service answered with a problem
 ├── DigestMismatch     a downloaded file is not what the service says it is
 ├── NotReady           the job has made nothing yet
-└── WaitTimeout        the job had not ended in time
+└── WaitTimeout        the job, or the check of a data set, had not ended in time
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from supercycle.cli.dataset_report import images, print_dataset
+from supercycle.cli.exit_codes import ExitCode
 from supercycle.cli.options import AsJson, IdempotencyKey, connect, refuse_empty
 from supercycle.cli.output import console, file_size, print_json, print_table, printable, say
 from supercycle.cli.transfers import upload_progress
@@ -25,6 +26,7 @@ TestFraction = Annotated[
     ),
 ]
 SplitSeed = Annotated[int | None, typer.Option(help="Which images that takes. [default: 0]")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end of its check; exit code 1 if it is invalid.")]
 PreviewFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", dir_okay=False, help="Save a picture of its classes there, a PNG."),
@@ -73,6 +75,7 @@ def add(
     test_fraction: TestFraction = None,
     split_seed: SplitSeed = None,
     on_bad_file: OnBadFile = None,
+    wait: Wait = False,
     idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +96,7 @@ def add(
             idempotency_key=idempotency_key,
             progress=progress,
         )
-    _print_new(added, as_json=as_json)
+    _print_new(client.wait_for_dataset(added["id"]) if wait else added, as_json=as_json)
 
 
 @app.command()
@@ -104,11 +107,13 @@ def register(
     test_fraction: TestFraction = None,
     split_seed: SplitSeed = None,
     on_bad_file: OnBadFile = None,
+    wait: Wait = False,
     idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a folder on the server known as a data set."""
-    added = connect(context).register_dataset(
+    client = connect(context)
+    added = client.register_dataset(
         name,
         path,
         test_fraction=test_fraction,
@@ -116,7 +121,7 @@ def register(
         on_bad_file=on_bad_file,
         idempotency_key=idempotency_key,
     )
-    _print_new(added, as_json=as_json)
+    _print_new(client.wait_for_dataset(added["id"]) if wait else added, as_json=as_json)
 
 
 @app.command()
@@ -146,7 +151,9 @@ def _packing(upload: Upload) -> str:
 def _print_new(dataset: Json, *, as_json: bool) -> None:
     if as_json:
         print_json(dataset)
-        return
-    print_dataset(dataset)
-    if dataset["state"] == "validating":
+    else:
+        print_dataset(dataset)
+    if dataset["state"] == "invalid":
+        raise typer.Exit(ExitCode.FAILED)
+    if dataset["state"] == "validating" and not as_json:
         say(f"see how the check went with: {_show(dataset['name'])}")

@@ -19,7 +19,8 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.DONE: "done",
-    ExitCode.FAILED: "the job failed, was cancelled or has nothing to give; or something on this machine is wrong",
+    ExitCode.FAILED: "the job failed, was cancelled or has nothing to give; the data set is invalid; "
+    "or something on this machine is wrong",
     ExitCode.WRONG_USAGE: "wrong usage; nothing was asked of the service",
     ExitCode.REFUSED: "the service refused, and says why",
     ExitCode.UNREACHABLE: "the service cannot be reached, or what answers is not Supercycle",

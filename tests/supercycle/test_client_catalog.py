@@ -6,6 +6,7 @@ import tarfile
 import pytest
 
 from supercycle import ProblemError
+from supercycle.errors import WaitTimeout
 from supercycle.uploads import upload_of
 
 
@@ -56,6 +57,18 @@ class TestAddDataset:
     def test_nothing_there(self, client, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"nope\.npz does not exist"):
             client.add_dataset("cats", tmp_path / "nope.npz")
+
+    def test_waits_for_the_end_of_the_check(self, service, client, canned, monkeypatch):
+        monkeypatch.setattr("supercycle.client.CHECK_POLL_SECONDS", 0.01)
+        states = [canned({"name": "cats", "state": state}) for state in ("validating", "validating", "ready")]
+        service.answers["GET /v1/datasets/cats"] = states
+        assert client.wait_for_dataset("cats")["state"] == "ready"
+        assert len(service.requests) == 3
+
+    def test_waits_no_longer_than_it_was_told(self, service, client, canned):
+        service.answers["GET /v1/datasets/cats"] = canned({"name": "cats", "state": "validating"})
+        with pytest.raises(WaitTimeout, match="cats is still validating after 0 s"):
+            client.wait_for_dataset("cats", timeout=0)
 
     def test_registers_a_folder_of_the_server(self, service, client, canned):
         service.answers["POST /v1/datasets"] = canned({"name": "cats"}, 202)

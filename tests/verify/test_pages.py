@@ -73,6 +73,16 @@ def check_following(folder: Path, printed: str, client: Client) -> None:
     assert re.search(r"^10 \d\d\.\d%\nsucceeded \{'epoch': ", printed, re.MULTILINE)
 
 
+def check_own_images(folder: Path, printed: str, client: Client) -> None:
+    assert "state       ready" in printed
+    assert "test images taken out of each class: share 0.2, seed 0" in printed
+    assert (folder / "my-digits.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "trained" / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    assert len(re.findall(r"^digit \d: \d+\.\d% of \d+ recognised$", printed, re.MULTILINE)) == 3
+    assert [job.state for job in client.jobs()] == ["succeeded"]
+    assert "my-digits" not in [dataset["name"] for dataset in client.datasets()]
+
+
 def check_automating(folder: Path, printed: str, client: Client) -> None:
     first, second = re.findall(r"^(job_\w+) training$", printed, re.MULTILINE)
     assert first == second
@@ -86,6 +96,7 @@ def check_automating(folder: Path, printed: str, client: Client) -> None:
 CHECKS: dict[str, Check] = {
     "README.md": check_readme,
     "docs/howto/automate.md": check_automating,
+    "docs/howto/own-images.md": check_own_images,
     "docs/howto/find-a-learning-rate.md": check_finding,
     "docs/howto/follow-a-job.md": check_following,
     "docs/howto/pause-and-resume.md": check_pausing,

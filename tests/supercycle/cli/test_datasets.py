@@ -146,6 +146,28 @@ class TestShow:
         assert json.loads(run("datasets", "show", "cats", "--json").stdout) == READY
 
 
+class TestWait:
+    @pytest.mark.parametrize(("state", "code"), [("ready", ExitCode.DONE), ("invalid", ExitCode.FAILED)])
+    @pytest.mark.parametrize("as_json", [False, True])
+    def test_for_the_check(self, run, service, canned, tmp_path, monkeypatch, state, code, as_json):
+        monkeypatch.setattr("supercycle.client.CHECK_POLL_SECONDS", 0.01)
+        waiting = READY | {"state": "validating", "report": None}
+        service.answers["POST /v1/datasets"] = canned(waiting, 202)
+        (tmp_path / "cats.zip").write_bytes(b"PK")
+        for way in (["add", "cats", str(tmp_path / "cats.zip")], ["register", "cats", "/srv/cats"]):
+            service.answers["GET /v1/datasets/ds_1"] = [canned(waiting), canned(READY | {"state": state})]
+            found = run("datasets", *way, "--wait", *(["--json"] if as_json else []))
+            assert found.exit_code == code
+            assert state in found.stdout
+            assert "see how the check went" not in found.stdout
+
+    def test_is_not_the_default(self, run, service, canned):
+        service.answers["POST /v1/datasets"] = canned(READY | {"state": "validating", "report": None}, 202)
+        found = run("datasets", "register", "cats", "/srv/cats")
+        assert found.stdout.endswith("see how the check went with: supercycle datasets show cats\n")
+        assert len(service.requests) == 1
+
+
 class TestOptions:
     OPTIONS = ("--test-fraction", "0.25", "--split-seed", "7", "--on-bad-file", "skip")
 
