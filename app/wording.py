@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from app.domain.specs import Adam, AdamW, RangeTestSpec, Sgd, TrainingSpec
+from app.domain.specs import Adam, AdamW, DatasetImportSpec, RangeTestSpec, Sgd, TrainingSpec
 from app.domain.specs.fields import NO_NUL
 from app.domain.specs.layers import LAYER_TYPES
 from app.errors import FieldError, did_you_mean, json_pointer
@@ -55,7 +55,7 @@ PATTERNS = {
     "^[A-Za-z0-9][A-Za-z0-9 ._-]*$": "must begin with a letter or digit (ASCII); then spaces and . _ - are allowed too",
 }
 _TAGGED: dict[str, Sequence[type[BaseModel]]] = {
-    "kind": (RangeTestSpec, TrainingSpec),
+    "kind": (RangeTestSpec, TrainingSpec, DatasetImportSpec),
     "name": (Sgd, Adam, AdamW),
     "type": LAYER_TYPES,
 }

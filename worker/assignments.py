@@ -7,7 +7,7 @@ from app.callers import administrator
 from app.config import Settings
 from app.datasets.service import DatasetFacts, resolve
 from app.db.tables import JobTable
-from app.domain.specs import parse_spec
+from app.domain.specs import parse_device_spec
 from app.errors import ServiceError
 from app.jobs.claims import Claims, Lease
 from app.jobs.metrics import HISTORY, collect
@@ -58,12 +58,12 @@ def make_assignment(runner: "Runner", job: JobTable) -> Assignment:
 
 def dataset_source(settings: Settings, facts: DatasetFacts) -> DatasetSource:
     """Where the images lie on this machine."""
-    if facts.kind == "built_in":
+    if facts.path is None:
         return DatasetSource("built_in", facts.name, settings.folder("datasets"), version=facts.version)
     return DatasetSource(
-        facts.kind,
+        "imported" if facts.kind == "built_in" else facts.kind,
         facts.name,
-        Path(facts.path or ""),
+        Path(facts.path),
         version=facts.version,
         mode=facts.mode,
         side=facts.side,
@@ -92,7 +92,7 @@ def _resume_from(runner: "Runner", job: JobTable) -> Path | None:
 def _dataset(runner: "Runner", job: JobTable) -> DatasetFacts:
     try:
         with runner.database.reading() as session:
-            return resolve(parse_spec(job.spec).dataset, session, administrator(job.owner))
+            return resolve(parse_device_spec(job.spec).dataset, session, administrator(job.owner))
     except ServiceError as error:
         title = "The data set is not available"
         raise CannotStart(Failed("dataset_unavailable", title, error.detail, error.hint)) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain import catalog
 from app.domain.schedules import build_schedule
-from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs import RangeTestSpec, TrainingSpec, parse_device_spec
 from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
@@ -27,7 +27,7 @@ from worker.search import Search, read_curves, swept_curves, tell_warnings
 
 def run(assignment: Assignment, line: Line) -> Finished:
     """Do the job. Raises EngineError where it cannot be done and Stopped where it was asked to stop."""
-    spec = parse_spec(assignment.spec)
+    spec = parse_device_spec(assignment.spec)
     with joined_ranks(assignment) as ranks:
         work = Work(assignment, Recorder(line if ranks.leads else Silence(), assignment.history), ranks)
         return work.range_test(spec) if isinstance(spec, RangeTestSpec) else work.training(spec)

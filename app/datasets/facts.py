@@ -32,7 +32,7 @@ class DatasetFacts:
     version: str | None  #: known of checked folders only; a built-in set's comes out when it is opened
     validation: float
     augmentation: Augmentation
-    path: str | None  #: the folder of images; a built-in set has none of its own
+    path: str | None  #: the folder of images; the built-in sets that need no import have none of their own
     split: dict[str, Any] | None = None  #: where the test images come from, as its check wrote it
     skipped: tuple[str, ...] = ()  #: paths below that folder that its check left out
 
@@ -52,6 +52,25 @@ def of_built_in(fact: catalog.DatasetFact) -> DatasetFacts:
         version=None,
         validation=fact.validation,
         augmentation=fact.augmentation,
+        path=None,
+    )
+
+
+def of_published(name: str) -> DatasetFacts:
+    """The facts of a set that nobody has imported yet."""
+    return DatasetFacts(
+        id=stable_id("ds", name),
+        name=name,
+        kind="built_in",
+        state="not imported",
+        classes=[],
+        counts={},
+        mode="RGB",
+        side=0,
+        image_size=0,
+        version=None,
+        validation=DEFAULT_VALIDATION,
+        augmentation=Augmentation(),
         path=None,
     )
 

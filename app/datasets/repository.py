@@ -10,9 +10,12 @@ from app.datasets.quotas import Holdings
 from app.db.lists import newest_first, of_owner
 from app.db.tables import DatasetTable, JobTable
 
+NOBODY = ""  #: the owner of imported sets: every caller sees them, and none has them on its account
+_IMPORTED = DatasetTable.kind == "built_in"
+
 
 class DatasetRepository:
-    """Rows of datasets; built-in ones have none."""
+    """Rows of datasets; of the built-in ones, those that were imported have one."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -23,9 +26,15 @@ class DatasetRepository:
         self.session.flush()
 
     def get(self, id: str, *, only: str | None = None) -> DatasetTable | None:
-        """One by id, or None; with `only`, of this owner alone."""
+        """One by id, or None; with `only`, of this owner alone, or imported for all."""
         statement = select(DatasetTable).where(DatasetTable.id == id)
-        return self.session.scalars(of_owner(statement, DatasetTable.owner, only)).one_or_none()
+        if only is not None:
+            statement = statement.where(or_(DatasetTable.owner == only, _IMPORTED))
+        return self.session.scalars(statement).one_or_none()
+
+    def imported(self) -> list[DatasetTable]:
+        """The published sets that were imported."""
+        return list(self.session.scalars(select(DatasetTable).where(_IMPORTED)))
 
     def by_name(self, name: str, *, owner: str) -> DatasetTable | None:
         """This owner's by name, or None."""
@@ -47,8 +56,8 @@ class DatasetRepository:
         return list(self.session.scalars(select(DatasetTable.name).where(DatasetTable.owner == owner)))
 
     def page(self, *, limit: int, before: str | None, only: str | None) -> list[DatasetTable]:
-        """Newest first, older than the id `before`; with `only`, of this owner alone."""
-        statement = of_owner(select(DatasetTable), DatasetTable.owner, only)
+        """Newest first, older than the id `before`; with `only`, of this owner alone. Without imported ones."""
+        statement = of_owner(select(DatasetTable).where(~_IMPORTED), DatasetTable.owner, only)
         return list(self.session.scalars(newest_first(statement, DatasetTable.id, limit=limit, before=before)))
 
     def oldest_validating(self) -> DatasetTable | None:

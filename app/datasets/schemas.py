@@ -102,8 +102,10 @@ class DatasetOut(BaseModel):
     split: Split | None = Field(description="Null before the check, and in what a release without splits checked.")
     report: Report | None
     preview: str | None = Field(description="Path of a picture of its classes, once the check has drawn it.")
-    size: int | None = Field(description="Bytes that an upload takes on the server; null where it takes none.")
-    created_at: datetime | None = Field(description="Null for built-in datasets.")
+    size: int | None = Field(
+        description="Bytes that an uploaded or imported dataset takes on the server; null where it takes none."
+    )
+    created_at: datetime | None = Field(description="Null for built-in datasets that need no import.")
     expires_at: datetime | None = Field(
         None, description="When it is deleted unless a job uses it; null where it stays, or a job is using it."
     )

@@ -15,17 +15,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
-from app.callers import Caller
+from app.callers import Caller, Scope
 from app.config import Settings
-from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_row
+from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_built_in, of_published, of_row
 from app.datasets.quotas import NO_QUOTA, Holdings, Quota
 from app.datasets.repository import DatasetRepository
 from app.db.session import Database
 from app.db.tables import DatasetTable
-from app.domain import catalog
+from app.domain import catalog, published
 from app.domain.specs import DatasetRef
 from app.errors import Conflict, NotFound, Unprocessable, did_you_mean, not_found, refused
-from app.ids import is_id
+from app.ids import is_id, stable_id
 from app.jobs.repository import JobRepository
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "find",
     "holdings",
     "list_datasets",
+    "named_for_import",
     "preview",
     "resolve",
 ]
@@ -55,7 +56,7 @@ def resolve(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
     facts = _facts(ref, session, caller)
     if facts.state not in ("available", "ready"):
         raise _not_ready(facts)
-    if facts.kind == "built_in":
+    if facts.path is None:
         return replace(facts, version=ref.version)  # compared when a worker opens it, for then it comes out
     if ref.version not in (None, facts.version):
         detail = f"{facts.name} has the version {facts.version}, not {ref.version}."
@@ -67,22 +68,41 @@ def resolve(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
 def find(session: Session, id_or_name: str, caller: Caller) -> Dataset:
     """A dataset that must exist for this caller, by id or by name."""
     found = _lookup(session, id_or_name, caller)
+    if found is None and id_or_name in published.SETS:
+        raise NotFound("unknown_dataset", f"{id_or_name} was not imported yet.", _how_to_import(id_or_name))
     if found is None:
         raise not_found("dataset", id_or_name)
     return found
 
 
+def named_for_import(name: str) -> DatasetFacts:
+    """The published set that a `dataset_import` means, as it is before; raises Unprocessable where there is none."""
+    if name in published.SETS:
+        return of_published(name)
+    if name in catalog.datasets():
+        return of_built_in(catalog.datasets()[name])
+    detail = f"There is no published data set {name!r}{did_you_mean(name, published.importable())}"
+    hint = "See docs/reference/datasets.md for those there are; other images are uploaded."
+    raise refused(_POINTER, code="unknown_dataset", detail=detail, hint=hint)
+
+
 def list_datasets(database: Database, caller: Caller, *, limit: int, after: str | None) -> Sequence[Dataset]:
     """What comes after the id `after`: first the built-in ones by name, then the others, newest first."""
-    built_in = built_in_by_id()
-    ids = list(built_in)
-    start = ids.index(after) + 1 if after in built_in else 0 if after is None else len(ids)
-    items: list[Dataset] = [built_in[id] for id in ids[start:]]
-    if len(items) < limit:
-        before = None if after in built_in else after
-        with database.reading() as session:
-            items += DatasetRepository(session).page(limit=limit - len(items), before=before, only=caller.only)
-    return items[:limit]
+    with database.reading() as session:
+        datasets = DatasetRepository(session)
+        built_in = _built_in(datasets)
+        ids = [one.id for one in built_in]
+        start = ids.index(after) + 1 if after in ids else 0 if after is None else len(ids)
+        items = built_in[start : start + limit]
+        if len(items) < limit:
+            before = None if after in ids else after
+            items += datasets.page(limit=limit - len(items), before=before, only=caller.only)
+    return items
+
+
+def _built_in(datasets: DatasetRepository) -> list[Dataset]:
+    """Those that need no import, and those that were imported, by name."""
+    return sorted([*built_in_by_id().values(), *datasets.imported()], key=lambda one: one.name.lower())
 
 
 @dataclass(frozen=True)
@@ -156,7 +176,7 @@ def _may_expire(row: DatasetTable) -> bool:
 
 def refuse_taken(session: Session, name: str, *, owner: str) -> None:
     """Raise unless the name is free. Built-in names are taken in any case: MNIST and mnist would be confused."""
-    built_in = {known.casefold() for known in catalog.datasets()}
+    built_in = {known.casefold() for known in published.importable()}
     if name.casefold() in built_in or DatasetRepository(session).by_name(name, owner=owner) is not None:
         raise _name_taken(name)
 
@@ -205,17 +225,22 @@ def _without_preview(row: DatasetTable) -> tuple[str, str]:
 
 
 def delete(database: Database, store: ArtifactStore, id_or_name: str, caller: Caller) -> None:
-    """Forget a dataset that no unfinished job needs. Uploaded images go with it; a registered folder stays."""
+    """Forget a dataset that no unfinished job needs. Uploaded images go with it; a registered folder stays.
+
+    An imported one is everybody's: an administrator may delete it, and anybody import it again.
+    """
     with database.transaction() as session:
         found = find(session, id_or_name, caller)
         if isinstance(found, DatasetFacts):
             raise Conflict("built_in", f"{found.name} is built in and cannot be deleted.", "Nothing needs to be done.")
+        if found.kind == "built_in":
+            caller.require(Scope.ADMIN)
         datasets = DatasetRepository(session)
         row = datasets.lock(found.id) or found
         _refuse_needed(session, row, caller)
         datasets.delete(row)
     store.discard_below(f"datasets/{row.id}/")
-    if row.kind == "uploaded":
+    if row.kind in ("uploaded", "built_in"):
         shutil.rmtree(row.path, ignore_errors=True)  # it is there only once the check has passed
     if row.upload:
         Path(row.upload).unlink(missing_ok=True)
@@ -237,13 +262,18 @@ def _lookup(session: Session, id_or_name: str, caller: Caller) -> Dataset | None
     datasets = DatasetRepository(session)
     if is_id(id_or_name, "ds"):
         return built_in_by_id().get(id_or_name) or datasets.get(id_or_name, only=caller.only)
-    return built_in_by_name(id_or_name) or datasets.by_name(id_or_name, owner=caller.owner)
+    # An own set may bear a name from before it was that of one that can be imported.
+    own = built_in_by_name(id_or_name) or datasets.by_name(id_or_name, owner=caller.owner)
+    is_published = own is None and id_or_name in published.SETS
+    return datasets.get(stable_id("ds", id_or_name)) if is_published else own
 
 
 def _facts(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
     found = _lookup(session, ref.label, caller)
+    if found is None and ref.label in published.SETS:
+        return of_published(ref.label)
     if found is None:
-        known = [*catalog.datasets(), *DatasetRepository(session).names(owner=caller.owner)]
+        known = [*published.importable(), *DatasetRepository(session).names(owner=caller.owner)]
         detail = f"There is no dataset {ref.label!r}{did_you_mean(ref.label, known)}"
         raise refused(_POINTER, code="unknown_dataset", detail=detail, hint="See GET /v1/datasets for what there is.")
     if isinstance(found, DatasetFacts):
@@ -253,9 +283,16 @@ def _facts(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
 
 
 def _not_ready(facts: DatasetFacts) -> Unprocessable:
-    hints = {"validating": "Wait until its state is ready; GET /v1/datasets/{id} shows it."}
+    hints = {
+        "validating": "Wait until its state is ready; GET /v1/datasets/{id} shows it.",
+        "not imported": _how_to_import(facts.name),
+    }
     hint = hints.get(facts.state, "See the report at GET /v1/datasets/{id}, correct the images and add them again.")
     return refused(_POINTER, code="dataset_not_ready", detail=f"{facts.name} is {facts.state}.", hint=hint)
+
+
+def _how_to_import(name: str) -> str:
+    return f'Import it once: POST /v1/jobs {{"kind": "dataset_import", "dataset": "{name}"}}.'
 
 
 def _name_taken(name: str) -> Conflict:

@@ -9,10 +9,10 @@ from app.domain.specs import Augmentation, RangeTestSpec, TrainingSpec
 from app.domain.specs.layers import CustomArchitecture
 from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
 
-Spec = RangeTestSpec | TrainingSpec
+DeviceSpec = RangeTestSpec | TrainingSpec
 
 
-def check(spec: Spec, dataset: DatasetFacts) -> None:
+def check(spec: DeviceSpec, dataset: DatasetFacts) -> None:
     """Raise one problem with everything that is wrong with this spec on this dataset."""
     errors = list(_architecture(spec, dataset)) + list(_data(spec, dataset))
     if errors:
@@ -38,7 +38,7 @@ _HINTS = {
 }
 
 
-def _architecture(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
+def _architecture(spec: DeviceSpec, dataset: DatasetFacts) -> Iterator[FieldError]:
     name = spec.architecture.name
     fact = architectures().get(name)
     if fact is None:
@@ -54,7 +54,7 @@ def _architecture(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
         yield FieldError(misfit, "image_size_unfit", pointer="#/image_size")
 
 
-def _layers(architecture: CustomArchitecture, spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
+def _layers(architecture: CustomArchitecture, spec: DeviceSpec, dataset: DatasetFacts) -> Iterator[FieldError]:
     images = Shape(1 if dataset.mode == "L" else 3, spec.image_size or dataset.image_size)
     try:
         measure(architecture.layers, images, classes=len(dataset.classes))
@@ -63,7 +63,7 @@ def _layers(architecture: CustomArchitecture, spec: Spec, dataset: DatasetFacts)
         yield FieldError(error.detail, code, pointer=json_pointer("architecture", "layers", *error.place))
 
 
-def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
+def _options(spec: DeviceSpec, fact: ArchitectureFact) -> Iterator[FieldError]:
     for option, value in spec.architecture.options.items():
         pointer = json_pointer("architecture", option)
         known = fact.options.get(option)
@@ -77,7 +77,7 @@ def _options(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
             yield FieldError(detail, code, pointer=pointer)
 
 
-def _weights(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
+def _weights(spec: DeviceSpec, fact: ArchitectureFact) -> Iterator[FieldError]:
     if spec.pretrained is False or (spec.pretrained is True and fact.weights) or spec.pretrained in fact.weights:
         return
     offer = (
@@ -87,7 +87,7 @@ def _weights(spec: Spec, fact: ArchitectureFact) -> Iterator[FieldError]:
     yield FieldError(detail, "unknown_weights", pointer="#/pretrained")
 
 
-def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
+def _data(spec: DeviceSpec, dataset: DatasetFacts) -> Iterator[FieldError]:
     if spec.validation == "test" and not dataset.counts.get("test"):
         yield FieldError(f"{dataset.name} has no test split", "no_test_split", pointer="#/validation")
     images = training_images(spec, dataset)
@@ -111,13 +111,13 @@ def _data(spec: Spec, dataset: DatasetFacts) -> Iterator[FieldError]:
         yield FieldError(detail, "cutout_too_large", pointer="#/cutout")
 
 
-def training_images(spec: Spec, dataset: DatasetFacts) -> int:
+def training_images(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     """How many images are left to train on, once some are held out; the split by classes may differ by a few."""
     images = dataset.counts["train"]
     return images if spec.validation == "test" else images - round(images * (spec.validation or dataset.validation))
 
 
-def _side_seen(spec: Spec, dataset: DatasetFacts) -> int:
+def _side_seen(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     """The side of the images that the network gets."""
     fact = architectures().get(spec.architecture.name)
     default = dataset.image_size if fact is None else default_image_size(dataset.image_size, fact)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from app.db.tables import JobTable
 from app.db.types import database_in, database_now, now_seconds
 from app.domain.lifecycle import LIVE, JobState, after_loss
+from app.domain.specs import DATASET_IMPORT
 from app.jobs.repository import JobRepository, NewEvent
 from app.webhooks.outbox import tell_of_job
 
@@ -38,11 +39,12 @@ class Lease:
 
 @dataclass(frozen=True)
 class Claimant:
-    """A worker: its name, `host:index`, and how many devices it has of which kind."""
+    """A worker: its name, `host:index`, and how many devices it has of which kind. Or the keeper, which `imports`."""
 
     name: str
     kind: str = "cpu"
     devices: int = 1
+    imports: bool = False  #: data sets, and nothing else; a worker imports none
 
 
 class Claims:
@@ -185,9 +187,11 @@ class Claims:
 
 def _eligible(worker: Claimant) -> Select[str]:
     """Queued jobs that are due and that this worker has the devices for, the best first."""
+    is_import = JobTable.kind == DATASET_IMPORT
     return (
         select(JobTable.id)
         .where(JobTable.state == JobState.QUEUED)
+        .where(is_import if worker.imports else ~is_import)
         .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
         .where(JobTable.device.in_(["any", worker.kind]), JobTable.devices <= worker.devices)
         .order_by(JobTable.priority.desc(), JobTable.id)
@@ -195,9 +199,10 @@ def _eligible(worker: Claimant) -> Select[str]:
 
 
 def _owners_of(running: int) -> Select[str]:
-    """Who has so many jobs running, or more; counted once for all that wait."""
+    """Who has so many jobs running, or more; counted once for all that wait. An import keeps no worker busy."""
     live = aliased(JobTable)
-    return select(live.owner).where(live.state.in_(LIVE)).group_by(live.owner).having(func.count() >= running)
+    busy = live.state.in_(LIVE), live.kind != DATASET_IMPORT
+    return select(live.owner).where(*busy).group_by(live.owner).having(func.count() >= running)
 
 
 def _mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:

@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.datasets.service import DatasetFacts
-from app.domain.specs import RangeTestSpec, TrainingSpec
+from app.domain.specs import DatasetImportSpec, RangeTestSpec, TrainingSpec
 from app.domain.verification import Budget
-from app.jobs.checks import Spec, training_images
+from app.jobs.checks import DeviceSpec, training_images
 
 
 class Estimate(BaseModel):
@@ -20,15 +20,19 @@ class Estimate(BaseModel):
     search_steps: int = Field(description="The most that a search of the learning rate takes besides.")
 
 
-def estimate(spec: Spec, dataset: DatasetFacts) -> Estimate:
+def estimate(spec: DeviceSpec | DatasetImportSpec, dataset: DatasetFacts) -> Estimate:
     """For a spec that was checked."""
-    per_epoch = training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
-    if isinstance(spec, RangeTestSpec):
-        steps, search = spec.repeats * spec.steps_for(per_epoch), 0
-    else:
-        steps, search = spec.epochs * per_epoch, _search_steps(spec, per_epoch)
+    steps, search = (0, 0) if isinstance(spec, DatasetImportSpec) else _steps(spec, dataset)
     known = spec.model_dump(mode="json")
     return Estimate(spec=known, dataset_id=dataset.id, children=0, steps=steps, search_steps=search)
+
+
+def _steps(spec: DeviceSpec, dataset: DatasetFacts) -> tuple[int, int]:
+    """Those of the work itself, and the most that a search takes besides."""
+    per_epoch = training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
+    if isinstance(spec, RangeTestSpec):
+        return spec.repeats * spec.steps_for(per_epoch), 0
+    return spec.epochs * per_epoch, _search_steps(spec, per_epoch)
 
 
 def _search_steps(spec: TrainingSpec, per_epoch: int) -> int:

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 from app.db.tables import JobTable, WorkerTable
 from app.db.types import database_now, now_seconds
 from app.domain.lifecycle import LIVE, JobState
+from app.domain.specs import DATASET_IMPORT
 
 LONGEST_PAUSE = timedelta(minutes=1)
+_FOR_WORKERS = JobTable.kind != DATASET_IMPORT  # the keeper looks for imports by itself
 
 
 def due_hints(session: Session, *, base: timedelta, recent: timedelta) -> list[str]:
@@ -20,7 +22,7 @@ def due_hints(session: Session, *, base: timedelta, recent: timedelta) -> list[s
     """
     waiting = (
         select(JobTable.id, JobTable.hints, JobTable.hinted_at)
-        .where(JobTable.state == JobState.QUEUED)
+        .where(JobTable.state == JobState.QUEUED, _FOR_WORKERS)
         .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
         .order_by(JobTable.priority.desc(), JobTable.id)
         .limit(_idle_workers(session, recent=recent))
@@ -38,7 +40,8 @@ def note_hints(session: Session, ids: list[str]) -> None:
 def _idle_workers(session: Session, *, recent: timedelta) -> int:
     heard = WorkerTable.heard_at > database_now() - recent.total_seconds()
     workers = session.scalar(select(func.count()).select_from(WorkerTable).where(heard)) or 0
-    busy = session.scalar(select(func.count()).select_from(JobTable).where(JobTable.state.in_(LIVE))) or 0
+    running = select(func.count()).select_from(JobTable).where(JobTable.state.in_(LIVE), _FOR_WORKERS)
+    busy = session.scalar(running) or 0
     return max(0, workers - busy)
 
 

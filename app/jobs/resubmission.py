@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.db.tables import JobTable
 from app.domain.merging import merged
-from app.jobs.schemas import Envelope, JobSubmission, Submission
+from app.domain.specs import DATASET_IMPORT
+from app.jobs.schemas import DeviceEnvelope, Envelope, JobSubmission, Submission
 
 _adapter: TypeAdapter[Submission] = TypeAdapter(JobSubmission)
 
@@ -18,7 +19,8 @@ def resubmission(job: JobTable, changes: Mapping[str, Any]) -> Submission:
 
     Raises RequestValidationError, as a body of the user's own would.
     """
-    envelope = {name: getattr(job, name) for name in Envelope.model_fields if name != "tags"}
+    fields = (Envelope if job.kind == DATASET_IMPORT else DeviceEnvelope).model_fields
+    envelope = {name: getattr(job, name) for name in fields if name != "tags"}
     body = merged(job.spec | envelope | {"tags": sorted(tag.tag for tag in job.tags)}, changes)
     try:
         return _adapter.validate_python(body)

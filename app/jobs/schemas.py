@@ -7,7 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.db.tables import ArtifactTable, JobEventTable, JobTable
 from app.domain.lifecycle import JobState
-from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.published import importable
+from app.domain.specs import DatasetImportSpec, RangeTestSpec, TrainingSpec, parse_spec
 from app.domain.specs.fields import NO_NUL, Name, json_number, whole_number
 
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
@@ -32,24 +33,40 @@ class Envelope(BaseModel):
     on_time_limit: Literal["pause", "fail"] = Field(
         "pause", description="At the time limit: save a checkpoint and wait for `resume`, or fail."
     )
+
+
+class DeviceEnvelope(Envelope):
+    """The same for what a worker runs."""
+
     device: Literal["any", "cpu", "cuda"] = Field("any", description="Only workers with this kind of device claim it.")
 
 
-class RangeTestSubmission(RangeTestSpec, Envelope):
+class RangeTestSubmission(RangeTestSpec, DeviceEnvelope):
     """A range test to run."""
 
 
-class TrainingSubmission(TrainingSpec, Envelope):
+class TrainingSubmission(TrainingSpec, DeviceEnvelope):
     """A training to run."""
 
 
-Submission = RangeTestSubmission | TrainingSubmission
+def _names_the_sets(schema: dict[str, Any]) -> None:
+    """Which names there are; another one is refused with what it was perhaps meant to be."""
+    schema["properties"]["dataset"]["enum"] = importable()
+
+
+class DatasetImportSubmission(DatasetImportSpec, Envelope):
+    """A published data set to fetch."""
+
+    model_config = ConfigDict(json_schema_extra=_names_the_sets)
+
+
+Submission = RangeTestSubmission | TrainingSubmission | DatasetImportSubmission
 JobSubmission = Annotated[Submission, Field(discriminator="kind")]
 
 
-def spec_of(submission: Submission) -> RangeTestSpec | TrainingSpec:
+def spec_of(submission: Submission) -> RangeTestSpec | TrainingSpec | DatasetImportSpec:
     """The spec alone, without its envelope."""
-    return parse_spec(submission.model_dump(exclude=set(Envelope.model_fields)))
+    return parse_spec(submission.model_dump(exclude=set(DeviceEnvelope.model_fields)))
 
 
 class Out(BaseModel):

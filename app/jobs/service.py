@@ -9,17 +9,20 @@ from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
 from app.callers import Caller, administrator
-from app.datasets.service import DatasetFacts, resolve
+from app.datasets.service import DatasetFacts, named_for_import, resolve
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
 from app.db.types import database_now, now_seconds
 from app.domain.lifecycle import JobState, Verb, after_verb
+from app.domain.specs import DatasetImportSpec
 from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
-from app.jobs.checks import Spec, check
+from app.jobs.checks import DeviceSpec, check
 from app.jobs.repository import JobRepository
 from app.jobs.resubmission import resubmission
-from app.jobs.schemas import Envelope, Submission, spec_of
+from app.jobs.schemas import DeviceEnvelope, Submission, spec_of
+
+Spec = DeviceSpec | DatasetImportSpec
 
 
 def submit(
@@ -38,7 +41,7 @@ def submit(
     jobs = JobRepository(session)
     if most_waiting is not None and jobs.count_waiting(caller.owner, most=most_waiting) >= most_waiting:
         raise _too_many(most_waiting)
-    envelope = submission.model_dump(include=set(Envelope.model_fields) - {"tags"})
+    envelope = submission.model_dump(include=set(DeviceEnvelope.model_fields) - {"tags"})
     job = JobTable(
         id=new_id("job"),
         owner=caller.owner,
@@ -46,7 +49,7 @@ def submit(
         tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
         state=JobState.QUEUED,
         spec=spec.model_dump(mode="json"),
-        devices=spec.devices,
+        devices=1 if isinstance(spec, DatasetImportSpec) else spec.devices,
         dataset_id=dataset.id,
         source_id=source.id if source else None,
         created_at=datetime.now(UTC),
@@ -60,6 +63,8 @@ def submit(
 def checked(session: Session, submission: Submission, caller: Caller) -> tuple[Spec, DatasetFacts]:
     """What a submission runs and on what, or the problem with it."""
     spec = spec_of(submission)
+    if isinstance(spec, DatasetImportSpec):
+        return spec, named_for_import(spec.dataset)
     dataset = resolve(spec.dataset, session, caller)
     check(spec, dataset)
     return spec, dataset

@@ -156,12 +156,18 @@ def api_answers(http: httpx.Client) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], object], *, what: str, every_seconds: float = 0.02) -> None:
+def wait_until(
+    condition: Callable[[], object],
+    *,
+    what: str,
+    every_seconds: float = 0.02,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> None:
     """Poll until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE_SECONDS:g} s in vain {what}")
+            raise TimeoutError(f"waited {patience_seconds:g} s in vain {what}")
         time.sleep(every_seconds)
 
 

@@ -8,8 +8,9 @@ import typer
 
 from supercycle.cli.dataset_report import images, print_dataset
 from supercycle.cli.exit_codes import ExitCode
-from supercycle.cli.options import AsJson, IdempotencyKey, connect, refuse_empty
+from supercycle.cli.options import AsJson, Detach, IdempotencyKey, connect, refuse_empty
 from supercycle.cli.output import console, file_size, print_json, print_table, printable, say
+from supercycle.cli.submit import accompany
 from supercycle.cli.transfers import upload_progress
 from supercycle.transport import Json
 from supercycle.uploads import Upload, upload_of
@@ -122,6 +123,21 @@ def register(
         idempotency_key=idempotency_key,
     )
     _print_new(client.wait_for_dataset(added["id"]) if wait else added, as_json=as_json)
+
+
+@app.command(name="import")
+def import_dataset(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="One of torchvision's classification sets, e.g. EuroSAT.")
+    ],
+    idempotency_key: IdempotencyKey = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have the service fetch a published data set once, for everybody, and follow that."""
+    job = connect(context).import_dataset(name, idempotency_key=idempotency_key)
+    accompany(job, detach=detach, as_json=as_json)
 
 
 @app.command()

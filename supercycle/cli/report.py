@@ -18,6 +18,7 @@ from supercycle.cli.output import (
 from supercycle.jobs import Job
 from supercycle.transport import Json
 
+IMPORT = "dataset_import"
 HEAD = ("id", "kind", "name", "tags", "state", "phase")
 HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
 DIGEST_LETTERS = 12
@@ -60,10 +61,20 @@ def outcome(job: Json) -> None:
             ("seconds", result.get("seconds")),
             ("warnings", result.get("warnings")),
             ("model", job.get("model_id")),
+            *(_imported(result) if job["kind"] == IMPORT else ()),
         ]
     )
     _print_error(job)
     _say_what_next(job)
+
+
+def _imported(result: Json) -> list[tuple[str, object]]:
+    """What an import brought."""
+    if not result:
+        return []
+    words = "was there already" if result["already_there"] else "is there now"
+    images = ", ".join(f"{count:,} {split}" for split, count in result["counts"].items())
+    return [("data set", f"{result['name']} {words}"), ("classes", len(result["classes"])), ("images", images)]
 
 
 def whole(job: Json) -> None:
@@ -88,6 +99,9 @@ def _print_error(job: Json) -> None:
 
 def _say_what_next(job: Json) -> None:
     """The next command, for a job that rests."""
+    if job["kind"] == IMPORT and job["state"] == "succeeded":
+        say(f"see it with: supercycle datasets show {job['result']['name']}")
+        return
     id, is_bad_luck = job["id"], (job.get("error") or {}).get("retryable")
     again = f"try it again with: supercycle retry {id}"
     changed = f"submit it again, changed, with: supercycle clone {id} --set FIELD=VALUE"

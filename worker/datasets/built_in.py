@@ -20,7 +20,7 @@ def locate(name: str, root: Path) -> list[Path]:
     """The files of a set below `root`. What is missing is downloaded, in one attempt that does not hang."""
     if name not in LAYOUTS:
         raise DatasetUnavailable(f"This worker has no data set {name!r}.", hint="Run the same release everywhere.")
-    if not _is_complete(name, root):
+    if not is_complete(name, root):
         _download(name, root)
     return [next(path for path in choices if path.is_file()) for choices in LAYOUTS[name].places(root)]
 
@@ -43,7 +43,8 @@ def content_version(splits: Splits) -> str:
     return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"
 
 
-def _is_complete(name: str, root: Path) -> bool:
+def is_complete(name: str, root: Path) -> bool:
+    """Whether all its files are there."""
     return all(any(path.is_file() for path in choices) for choices in LAYOUTS[name].places(root))
 
 
@@ -53,12 +54,17 @@ def _download(name: str, root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as aside:
         try:
             with _short_socket_timeout():
-                LAYOUTS[name].fetch(Path(aside))
+                fetch(name, root, aside=Path(aside))
         except (OSError, RuntimeError) as error:  # torchvision wraps what the network raises in RuntimeError
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             detail = f"{name} is not in the worker's folder of data sets, and its download failed: {reason}"
             raise DatasetUnavailable(detail) from error
-        _move_files(Path(aside), root)
+
+
+def fetch(name: str, root: Path, *, aside: Path) -> None:
+    """Download into the folder `aside`, and move what came whole; raises whatever torchvision does."""
+    LAYOUTS[name].fetch(aside)
+    _move_files(aside, root)
 
 
 @contextmanager

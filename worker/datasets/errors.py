@@ -2,7 +2,14 @@
 
 EngineError
 ├── DatasetUnavailable   neither on this machine nor to be downloaded
-└── DatasetInvalid       there, but not what it should be
+├── DatasetInvalid       there, but not what it should be
+├── DownloadFailed       an import got no answer, or not all of it
+├── DownloadCorrupt      an import got something other than what was published
+├── FilesNeeded          an import cannot download the set; its files must be there beforehand
+├── PackageMissing       an import needs a package that is not installed
+├── ImportBrokeOff       the process that fetched a set was lost
+├── ImportTimedOut       an import took longer than any may
+└── ImportUnusable       what an import fetched did not pass the check
 Refused                  a file or an archive that will not be read; becomes a line of the report
 Problem                  such a line; with one of them the set cannot be used
 Caution                  a line on what is odd, and keeps nobody from training
@@ -29,6 +36,62 @@ class DatasetInvalid(EngineError):
     code = "dataset_invalid"
     title = "The data set cannot be used"
     hint = "Put the original files back, or add the data set again."
+
+
+class DownloadFailed(EngineError):
+    """An import could not reach where the set lies, or was cut off."""
+
+    code = "download_failed"
+    title = "The data set could not be downloaded"
+    hint = "Connect the keeper's machine to the network, or put the files into its data folder beforehand; then retry."
+
+
+class DownloadCorrupt(EngineError):
+    """What an import downloaded fails its checksum or cannot be unpacked. Nothing of it is kept."""
+
+    code = "download_corrupt"
+    title = "What was downloaded is not what was published"
+    hint = "Retry the job; if it happens again, put the files into the data folder beforehand."
+
+
+class FilesNeeded(EngineError):
+    """torchvision cannot download this set by itself, and its files are not in the data folder."""
+
+    code = "files_needed"
+    title = "The files of the data set must be put into the data folder"
+    hint = "Get them from their publisher, put them there and retry the job."
+
+
+class PackageMissing(EngineError):
+    """torchvision reads this set with a package that Supercycle does not bring along."""
+
+    code = "package_missing"
+    title = "A package is missing"
+    hint = "Install it where the keeper runs, and retry the job."
+
+
+class ImportBrokeOff(EngineError):
+    """The process that fetched a data set was killed or crashed, at every attempt."""
+
+    code = "import_broke_off"
+    title = "The import broke off"
+    hint = "See the keeper's log, and whether its machine has enough memory; then retry the job."
+
+
+class ImportTimedOut(EngineError):
+    """An import took longer than any may."""
+
+    code = "import_timed_out"
+    title = "The import took too long"
+    hint = "Put the files into the data folder beforehand, and retry the job."
+
+
+class ImportUnusable(EngineError):
+    """What an import fetched did not pass the check. Nothing of it is kept."""
+
+    code = "import_unusable"
+    title = "The data set cannot be used"
+    hint = "If its files were in the data folder beforehand, replace them; then retry the job."
 
 
 @dataclass(frozen=True, slots=True)

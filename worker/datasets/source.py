@@ -20,7 +20,7 @@ class DatasetSource:
     must have.
     """
 
-    kind: Literal["built_in", "uploaded", "registered"]
+    kind: Literal["built_in", "imported", "uploaded", "registered"]
     name: str
     root: Path
     version: str | None = None

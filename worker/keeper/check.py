@@ -195,7 +195,7 @@ def _limit(request: Request) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """The keeper holds the other end of standard input; when it is gone, so is this process."""
     while os.read(0, 1):  # unbuffered: sys.stdin would hold a lock that the interpreter wants at its end
         pass
@@ -218,7 +218,7 @@ def _verdict(request: Request) -> dict[str, Any]:
 def main() -> None:
     """Check what standard input asks for."""
     request = Request(**json.loads(sys.stdin.readline()))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     # Pillow's, on odd metadata: what matters is refused, and said in the report.
     warnings.simplefilter("ignore")
     logging.disable()

@@ -46,7 +46,8 @@ class Collector:
         for kind in ("checkpoints", "attempts"):
             self._remove_old(kind, is_wanted=self._is_unfinished)
         self._remove_old("uploads", is_wanted=self._awaits_check)
-        self._remove_old("datasets/uploaded", is_wanted=self._is_stored)
+        for kind in ("datasets/uploaded", "datasets/imported"):
+            self._remove_old(kind, is_wanted=self._is_stored)
         with self._database.transaction() as session:
             forget_old(session)
         if self._garbage:
@@ -74,6 +75,8 @@ class Collector:
 
     def _is_stored(self, path: Path) -> bool:
         """Images of a set, or what its check unpacks. Those of another database, which somebody may want back, stay."""
+        if path.name.startswith(".import-"):  # where an attempt at an import works
+            return self._is_unfinished(Path(path.name.removeprefix(".import-").partition("-")[0]))
         with self._database.reading() as session:
             row = session.get(DatasetTable, path.name.removeprefix("."))
             if row is None:

@@ -132,6 +132,8 @@ class Importer:
     def _end(self, check: _Check) -> None:
         verdict = _read_verdict(check)
         columns = verdict.model_dump() | {"preview": self._stored_preview(check) if verdict.state == "ready" else None}
+        if check.dataset.kind == "built_in":
+            del columns["size"]  # known since it was fetched
         with self.database.transaction() as session:  # first: if it fails, the next round does all of this again
             mine = update(DatasetTable).where(DatasetTable.id == check.dataset.id, DatasetTable.state == "validating")
             found = session.scalars(mine.values(**columns, upload=None).returning(DatasetTable)).one_or_none()

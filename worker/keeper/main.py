@@ -21,6 +21,7 @@ from app.wakes import announcer
 from worker.keeper.collector import Collector
 from worker.keeper.deliveries import Deliverer
 from worker.keeper.election import Election
+from worker.keeper.import_desk import ImportDesk
 from worker.keeper.imports import Importer
 from worker.keeper.sending import Sender
 from worker.keeper.stored_sets import StoredSets
@@ -58,6 +59,7 @@ class Keeper:
         store = ArtifactStore(settings.storage)
         quota, floor = Quota.of(settings), settings.disk_floor_bytes
         self._importer = Importer(self._database, store, quota=quota, floor_bytes=floor)
+        self._import_desk = ImportDesk(self._database, store, settings)
         self._stored_sets = StoredSets(self._database, store, settings)
         self._collector = Collector(self._database, settings, store=store)
         sender = Sender(private_allowed=settings.webhook_private_hosts)
@@ -65,6 +67,7 @@ class Keeper:
         self._duties: tuple[Callable[[], object], ...] = (
             self._sweeper.sweep,
             self._importer.advance,
+            self._import_desk.advance,
             self._deliverer.advance,
             self._collector.collect,
             self._stored_sets.look_after,
@@ -78,6 +81,7 @@ class Keeper:
                 self._round()
         finally:
             self._importer.stop()
+            self._give_back()
             self._deliverer.stop(patience_seconds=STOP_SECONDS)
         if self._elected:
             self._election.resign()
@@ -95,8 +99,16 @@ class Keeper:
                 self._do(duty)
         elif was_elected:
             self._importer.stop()
+            self._give_back()
             self._deliverer.stop()
             self._sweeper.pause()
+
+    def _give_back(self) -> None:
+        """An import under way; where the database is down, its lease ends by itself."""
+        try:
+            self._import_desk.stop()
+        except DATABASE_DOWN as error:
+            log.warning("the database does not take an import back", error=str(error))
 
     def _do(self, duty: Callable[[], object]) -> None:
         """One duty that fails must not keep the others from being done."""

@@ -1,4 +1,4 @@
-"""Datasets that users uploaded or operators registered; built-in ones have no row."""
+"""Datasets that users uploaded, operators registered or jobs imported; other built-in ones have no row."""
 
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,8 @@ class DatasetTable(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     owner: Mapped[str] = mapped_column(default="admin")
-    name: Mapped[str]  #: unlike any other of its owner's
-    kind: Mapped[str]  #: uploaded or registered
+    name: Mapped[str]  #: unlike any other of its owner's; the owner of imported ones is ""
+    kind: Mapped[str]  #: uploaded, registered or built_in
     state: Mapped[str]  #: validating, ready or invalid
     path: Mapped[str]  #: folder of its images; for an upload where they will be
     upload: Mapped[str | None]  #: the archive that waits to be checked

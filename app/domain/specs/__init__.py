@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from app.domain.specs.dataset_import import DATASET_IMPORT, DatasetImportSpec
 from app.domain.specs.fields import Part
 from app.domain.specs.parts import (
     Adam,
@@ -21,23 +22,33 @@ from app.domain.specs.policies import ConstantLr, CosineDecay, LinearDecay, OneC
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 
-JobSpec = Annotated[RangeTestSpec | TrainingSpec, Field(discriminator="kind")]
+JobSpec = Annotated[RangeTestSpec | TrainingSpec | DatasetImportSpec, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[RangeTestSpec | TrainingSpec] = TypeAdapter(JobSpec)
+_adapter: TypeAdapter[RangeTestSpec | TrainingSpec | DatasetImportSpec] = TypeAdapter(JobSpec)
+_on_device: TypeAdapter[RangeTestSpec | TrainingSpec] = TypeAdapter(
+    Annotated[RangeTestSpec | TrainingSpec, Field(discriminator="kind")]
+)
 
 
-def parse_spec(data: object) -> RangeTestSpec | TrainingSpec:
+def parse_spec(data: object) -> RangeTestSpec | TrainingSpec | DatasetImportSpec:
     """Read a spec from plain data, as it lies in a row; raises pydantic's ValidationError."""
     return _adapter.validate_python(data)
 
 
+def parse_device_spec(data: object) -> RangeTestSpec | TrainingSpec:
+    """The same for what a worker runs."""
+    return _on_device.validate_python(data)
+
+
 __all__ = [
+    "DATASET_IMPORT",
     "Adam",
     "AdamW",
     "Architecture",
     "Augmentation",
     "ConstantLr",
     "CosineDecay",
+    "DatasetImportSpec",
     "DatasetRef",
     "EarlyStopping",
     "Freeze",
@@ -52,5 +63,6 @@ __all__ = [
     "Sgd",
     "StepDecay",
     "TrainingSpec",
+    "parse_device_spec",
     "parse_spec",
 ]

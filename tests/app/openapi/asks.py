@@ -52,6 +52,7 @@ ASKS = [
     # Jobs
     Ask("submit_job", 202, "training", body=TRAINING),
     Ask("submit_job", 202, "range_test", body=RANGE_TEST),
+    Ask("submit_job", 202, "dataset_import", body={"kind": "dataset_import", "dataset": "EuroSAT"}),
     Ask("submit_job", 200, "validate_only", body=MINIMAL | {"epochs": 5}, query={"validate_only": "true"}),
     Ask("list_jobs", 200, "page", query={"limit": 1, "state": "succeeded"}),
     _of_job("get_job", 200, "trained", "training", headers={"Prefer": "wait=30"}),
@@ -190,6 +191,8 @@ WRONG_JOBS = [
     {"cutout": 8},
 ]
 ASKS += [Ask("submit_job", 422, body=MINIMAL | change) for change in WRONG_JOBS]
+ASKS += [Ask("submit_job", 422, body={"kind": "dataset_import", "dataset": "EuroSat"})]
+ASKS += [Ask("submit_job", 422, body=MINIMAL | {"dataset": "EuroSAT"})]
 ASKS += [Ask("submit_job", 422, body=json.dumps(MINIMAL)[:-1] + ', "ema": 1e999}')]
 
 # What is no operation.

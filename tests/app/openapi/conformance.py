@@ -35,6 +35,7 @@ BEYOND_A_SCHEMA = {
     "get_plot": _RANGE,
     "get_model_file": _RANGE,
     "get_preview": _RANGE,
+    "list_events": {"invalid_value"},  # Last-Event-ID is any text elsewhere
     "get_metrics": {"unknown_option"},  # each phase has series of its own
     "add_dataset": {"path_not_allowed", "path_not_found", "malformed_multipart"},
     "add_webhook": {"webhook_url_not_allowed"},

@@ -1,0 +1,291 @@
+"""Works off `dataset_import` jobs, one at a time, in a child with limits; the keeper's loop looks in on it.
+
+What was fetched becomes a data set for everybody, which is checked as an uploaded one is; the job ends when that has.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from app.artifacts.store import ArtifactStore
+from app.config import Settings
+from app.datasets.repository import NOBODY, DatasetRepository
+from app.db.session import Database
+from app.db.tables import DatasetTable, JobTable
+from app.disk import free_bytes
+from app.domain.lifecycle import JobState
+from app.domain.published import SETS
+from app.ids import stable_id
+from app.jobs.claims import Claimant, Claims, Lease, LeaseLost
+from app.jobs.repository import NewEvent
+from worker.datasets.errors import ImportBrokeOff, ImportTimedOut, ImportUnusable
+from worker.engine.errors import EngineError
+from worker.keeper.fetch import PREPARED, Request, storage_full
+from worker.time_limit import TimeLimit
+
+log = structlog.get_logger()
+
+WALL_TIME = timedelta(hours=12)
+FOLDER = "datasets/imported"
+CHILD = [sys.executable, "-I", "-m", "worker.keeper.fetch"]
+
+
+@dataclass(slots=True)
+class _Import:
+    """A job under way: first a child fetches, then the check of data sets is waited for."""
+
+    lease: Lease
+    name: str
+    attempt: int
+    limit: TimeLimit
+    work: Path  #: a folder of this attempt's own, beside the one the set will have
+    process: "subprocess.Popen[bytes] | None" = None
+    output: IO[bytes] | None = None
+    last_line: dict[str, Any] = field(default_factory=dict)
+    phase: str = "preparing"
+    progress: list[int | None] = field(default_factory=lambda: [0, None])
+    read_bytes: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def dataset_id(self) -> str:
+        """Of the set that comes of it."""
+        return stable_id("ds", self.name)
+
+    def news(self) -> list[NewEvent]:
+        """What the child has said since; it notes how far it has come."""
+        return [event for line in self._lines() for event in self._heard(line)]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if self.output is None:
+            return []
+        self.output.seek(self.read_bytes)
+        whole = self.output.read().rpartition(b"\n")[0]
+        self.read_bytes += len(whole) + bool(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def _heard(self, line: dict[str, Any]) -> list[NewEvent]:
+        self.last_line = line
+        if "phase" in line:
+            return self.enter(line["phase"])
+        if "progress" in line:
+            self.progress = line["progress"]
+        return [NewEvent("log", {"level": "info", "message": line["note"]})] if "note" in line else []
+
+    def enter(self, phase: str) -> list[NewEvent]:
+        """Begin a phase, with a bar of its own."""
+        self.phase, self.progress = phase, [0, None]
+        return [NewEvent("phase", {"phase": phase})]
+
+    def show(self, job: JobTable) -> None:
+        """Put into the row how far it has come."""
+        done, total = self.progress
+        share = round(min(1.0, (done or 0) / total), 4) if total else 0.0
+        job.phase, job.progress = self.phase, {"step": done, "steps": total, "fraction": share}
+
+    def end(self) -> None:
+        """Stop the child and leave nothing of it behind."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdin:
+                self.process.stdin.close()
+        if self.output is not None:
+            self.output.close()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+class ImportDesk:
+    """Claims imports and nothing else. A keeper that dies loses its lease, and the next one begins anew."""
+
+    def __init__(
+        self, database: Database, store: ArtifactStore, settings: Settings, *, wall_time: timedelta = WALL_TIME
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._wall_time = wall_time
+        self._running: _Import | None = None
+
+    def advance(self) -> bool:
+        """Look in on the import under way, or begin the next; never waits. True while there is one."""
+        if self._running is None:
+            self._running = self._begin_next()
+        elif not self._goes_on(self._running):
+            self._put_away()
+        return self._running is not None
+
+    def stop(self) -> None:
+        """Give an import under way back, for another keeper to do."""
+        if self._running is None:
+            return
+        try:
+            with self._database.transaction() as session:
+                self._claims(session).give_back(self._running.lease)
+        except LeaseLost:
+            log.info("import was taken over", job_id=self._running.lease.job_id)
+        finally:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+    def _claims(self, session: Any) -> Claims:  # noqa: ANN401
+        return Claims(session, lease=self._settings.lease)
+
+    def _begin_next(self) -> _Import | None:
+        with self._database.transaction() as session:
+            job = self._claims(session).claim(Claimant(f"{socket.gethostname()}:keeper", imports=True))
+        if job is None:
+            return None
+        log.info("import begins", job_id=job.id, dataset=job.spec["dataset"])
+        lease = Lease(job.id, job.fence)
+        work = self._settings.folder(FOLDER) / f".import-{job.id}-{job.fence}"
+        return _Import(lease, job.spec["dataset"], job.attempts, TimeLimit.of(job), work)
+
+    def _goes_on(self, running: _Import) -> bool:
+        """One look at it; False once it has ended in whatever way."""
+        try:
+            with self._database.transaction() as session:
+                claims = self._claims(session)
+                state = claims.write(running.lease, running.news(), change=running.show)
+                return not self._ends_early(claims, running, state) and self._advance(claims, running)
+        except LeaseLost:
+            log.warning("import lost its lease; another keeper has the job", job_id=running.lease.job_id)
+            return False
+
+    def _ends_early(self, claims: Claims, running: _Import, state: JobState) -> bool:
+        """Whether somebody, the clock or the disk has it end before it is done."""
+        if state is JobState.CANCELLING:
+            claims.finish(running.lease, JobState.CANCELLED)
+        elif state is JobState.PAUSING:
+            claims.give_back(running.lease)
+        elif running.limit.is_over() and running.limit.fails:
+            self._fail(claims, running, running.limit.error())
+        elif running.limit.is_over():
+            claims.pause(running.lease, reason=running.limit.reason)
+            claims.give_back(running.lease)
+        elif time.monotonic() - running.began > self._wall_time.total_seconds():
+            detail = f"It was not there after {self._wall_time.total_seconds() / 3600:g} hours."
+            self._fail(claims, running, _told(ImportTimedOut(detail)))
+        elif free_bytes(self._settings.folder(FOLDER)) < self._settings.disk_floor_bytes:
+            self._fail(claims, running, asdict(storage_full()))
+        else:
+            return False
+        return True
+
+    def _advance(self, claims: Claims, running: _Import) -> bool:
+        row = claims.session.get(DatasetTable, running.dataset_id)
+        if row is not None:
+            return self._await_check(claims, running, row)
+        if running.process is None:
+            self._start(running)
+            return True
+        if running.process.poll() is None:
+            return True
+        for event in running.news():  # its last words, said after the look before
+            claims.jobs.append(claims.held(running.lease), [event])
+        return self._take(claims, running)
+
+    def _start(self, running: _Import) -> None:
+        running.work.mkdir(parents=True)
+        running.output = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
+        request = Request(running.name, str(self._settings.folder("datasets")), str(running.work))
+        running.process = _start_child(request, running.output)
+
+    def _take(self, claims: Claims, running: _Import) -> bool:
+        """What the child has left: a data set to check, one that is read as it is, or the reason why there is none."""
+        if "failed" in running.last_line:
+            self._fail(claims, running, running.last_line["failed"])
+            return False
+        if "fetched" not in running.last_line:
+            assert running.process is not None  # noqa: S101 - it has just ended
+            detail = f"The process that fetched it ended with exit code {running.process.returncode}."
+            self._fail(claims, running, _told(ImportBrokeOff(detail), retryable=True))
+            return False
+        if running.name not in SETS:
+            self._succeed(claims, running, running.last_line["fetched"])
+            return False
+        claims.session.add(self._as_dataset(running))
+        claims.jobs.append(claims.held(running.lease), running.enter("checking"))
+        return True
+
+    def _as_dataset(self, running: _Import) -> DatasetTable:
+        """The row that has the keeper check it. The folder is in its place before anybody reads of it."""
+        folder = self._settings.folder(FOLDER) / running.dataset_id
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that came no further
+        (running.work / PREPARED).rename(folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return DatasetTable(
+            id=running.dataset_id,
+            owner=NOBODY,
+            name=running.name,
+            kind="built_in",
+            state="validating",
+            path=str(folder),
+            on_bad_file="skip",  # what was published may hold a broken picture or two
+            size=size,
+            created_at=datetime.now(UTC),
+        )
+
+    def _await_check(self, claims: Claims, running: _Import, row: DatasetTable) -> bool:
+        if row.state == "validating":
+            return True
+        if row.state == "ready":
+            counts = {split: sum(classes.values()) for split, classes in (row.counts or {}).items()}
+            facts = {"version": row.version, "classes": row.classes, "counts": counts, "bytes": row.size}
+            self._succeed(claims, running, facts | {"already_there": running.process is None})
+            return False
+        problem = (row.report or {})["problems"][0]
+        DatasetRepository(claims.session).delete(row)
+        shutil.rmtree(row.path, ignore_errors=True)
+        self._fail(claims, running, _unusable(running.name, problem))
+        return False
+
+    def _succeed(self, claims: Claims, running: _Import, facts: dict[str, Any]) -> None:
+        job = claims.finish(running.lease, JobState.SUCCEEDED)
+        if job.state == JobState.SUCCEEDED:
+            job.result = {"dataset_id": running.dataset_id, "name": running.name} | facts
+        log.info("import ended", job_id=running.lease.job_id, dataset=running.name)
+
+    def _fail(self, claims: Claims, running: _Import, facts: dict[str, Any]) -> None:
+        error = facts | {"attempt": running.attempt}
+        if facts.get("retryable"):
+            claims.lose(running.lease, error=error)
+        else:
+            claims.finish(running.lease, JobState.FAILED, error=error | {"retryable": False})
+        log.info("import failed", job_id=running.lease.job_id, dataset=running.name, code=facts["code"])
+
+
+def _start_child(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    # Isolated (-I) and with an empty environment but for what the network needs, as the check is.
+    environment = {"LANG": "C.UTF-8", "HOME": request.folder, "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
+        CHILD, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
+    )
+    assert process.stdin is not None  # noqa: S101 - asked for above
+    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
+    process.stdin.flush()  # and stays open: its end is the end of the child
+    return process
+
+
+def _told(error: EngineError, *, retryable: bool = False) -> dict[str, Any]:
+    facts = {"code": error.code, "title": error.title, "detail": error.detail, "hint": error.hint}
+    return facts | {"retryable": retryable}
+
+
+def _unusable(name: str, problem: dict[str, Any]) -> dict[str, Any]:
+    where = f"{problem['path']}: " if problem.get("path") else ""
+    return _told(ImportUnusable(f"Of {name}: {where}{problem['detail']} Nothing of it is kept."))
