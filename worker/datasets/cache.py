@@ -20,10 +20,12 @@ from app.disk import sync
 from worker.datasets.pictures import Pictures, Pixels, pieces
 from worker.datasets.source import Mode
 from worker.engine.data import Images
+from worker.engine.mapped import Mapped
 
 FORMAT = 1
 ABANDONED_AFTER = timedelta(days=1)
 _BLOCK_BYTES, _BLOCKS = 1 << 20, 64
+_COUNTED_BYTES = 8 << 20  #: of pixels at once: to be counted, they become eight times as large
 
 OnProgress = Callable[[int, int], None]
 
@@ -136,6 +138,7 @@ def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -
 
 def _decode(arrays: Mapping[str, Pixels], splits: Mapping[str, Pictures], on_progress: OnProgress) -> None:
     total, done = sum(len(pixels) for pixels in arrays.values()), 0
+    mapped, picture_bytes = Mapped(*arrays.values()), sum(pixels.nbytes for pixels in arrays.values()) // max(total, 1)
     executor = ThreadPoolExecutor(os.cpu_count())
     try:
         work = {
@@ -146,6 +149,7 @@ def _decode(arrays: Mapping[str, Pixels], splits: Mapping[str, Pictures], on_pro
         for future in as_completed(work):
             future.result()
             done += work[future]
+            mapped.used(1, work[future] * picture_bytes)
             on_progress(done, total)
     finally:
         executor.shutdown(cancel_futures=True)
@@ -172,10 +176,12 @@ def channel_statistics(pixels: Pixels) -> tuple[list[float], list[float]]:
     A channel without contrast gets the deviation of one grey level: it will be divided by.
     """
     counts = np.zeros((pixels.shape[1], 256), dtype=np.int64)
-    for piece in pieces(len(pixels), size=4096):
+    mapped, picture_bytes = Mapped(pixels), pixels[0].nbytes
+    for piece in pieces(len(pixels), size=max(1, _COUNTED_BYTES // picture_bytes)):
         for channel in range(pixels.shape[1]):
             block = pixels[piece.start : piece.stop, channel].ravel()
             counts[channel] += np.bincount(block, minlength=256)
+        mapped.used(1, len(piece) * picture_bytes)
     levels = np.arange(256) / 255
     mean = counts @ levels / counts.sum(axis=1)
     variance = counts @ levels**2 / counts.sum(axis=1) - mean**2

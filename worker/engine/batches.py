@@ -17,6 +17,7 @@ from app.domain.specs.parts import Augmentation
 from worker.engine.augment import augment
 from worker.engine.data import Images
 from worker.engine.draws import Use, generator
+from worker.engine.mapped import Mapped
 from worker.engine.parallel import ALONE, Ranks, Share
 from worker.engine.rows import rows_of
 from worker.engine.windows import Corners, cut, random_corners
@@ -52,6 +53,7 @@ class Source:
         self.device = self._labels.device  # "cuda" has become "cuda:0", as it will be called from now on
         pixels = _as_tensor(images.pixels)
         self._pixels = pixels.to(device) if _fits(pixels, device) else pixels
+        self._mapped = Mapped(images.pixels)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -59,10 +61,11 @@ class Source:
     def select(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels and labels of these images, on the device."""
         there = index.to(self.device, non_blocking=True)
-        if self._pixels.device == self.device:
-            return self._pixels.index_select(0, there), self._labels.index_select(0, there)
-        chosen = self._pixels.index_select(0, index).pin_memory()
-        return chosen.to(self.device, non_blocking=True), self._labels.index_select(0, there)
+        chosen = self._pixels.index_select(0, index.to(self._pixels.device))
+        self._mapped.used(len(index), chosen[0].nbytes if len(index) else 0)
+        if chosen.device == self.device:
+            return chosen, self._labels.index_select(0, there)
+        return chosen.pin_memory().to(self.device, non_blocking=True), self._labels.index_select(0, there)
 
     def stream(self, indices: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """`select` for one index after the other, a batch ahead where pixels have to be copied to the device."""
