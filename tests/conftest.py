@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -39,6 +40,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # in each of them, threads wait for others that wait for a core, and small trainings take three times the work.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 TEST_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:

@@ -128,7 +128,9 @@ def put_everything(put_job, tmp_path):
                 ModelTable(id=ids["model_id"], owner=owner, job_id=ids["job_id"], created_at=now, files=files, **model)
             )
             add_dataset(session, NewDataset(ids["id_or_name"], owner, "pets", "uploaded", path=tmp_path))
-            session.get(DatasetTable, ids["id_or_name"]).state = "ready"
+            dataset = session.get(DatasetTable, ids["id_or_name"])
+            dataset.state = "ready"
+            dataset.preview = {name: file[name] for name in ("key", "size", "sha256")}
             hook = {"url": "https://a", "events": [], "secret": "", "created_at": now}
             session.add(WebhookTable(id=ids["webhook_id"], owner=owner, **hook))
             session.flush()

@@ -47,8 +47,11 @@ class TestDetails:
             ({"tags": ["x" * 51]}, "must have at most 50 characters, not 51"),
             ({"tags": ["x"] * 21}, "must have at most 20 items, not 21"),
             ({"name": "a\0"}, "must not contain a NUL character"),
-            ({"kind": "trainin"}, "must be one of range_test, training, not \"trainin\"; did you mean 'training'?"),
-            ({"kind": 3}, "must be one of range_test, training, not 3"),
+            (
+                {"kind": "trainin"},
+                "must be one of range_test, training, dataset_import, not \"trainin\"; did you mean 'training'?",
+            ),
+            ({"kind": 3}, "must be one of range_test, training, dataset_import, not 3"),
             ({"optimizer": "adm"}, "must be one of sgd, adam, adamw, not \"adm\"; did you mean 'adam'?"),
             ({"schedule": {"policy": None}}, f"must be one of {POLICIES}, not null"),
             ({"precision": "fp8"}, 'must be one of auto, fp32, bf16, fp16, not "fp8"'),
@@ -149,7 +152,7 @@ class TestSummary:
         ("content", "detail"),
         [
             ([], "The body: must be an object, not a list."),
-            ({"kind": None}, "#/kind: must be one of range_test, training, not null."),
+            ({"kind": None}, "#/kind: must be one of range_test, training, dataset_import, not null."),
         ],
     )
     def test_the_body_itself(self, refused, content, detail):
@@ -160,7 +163,7 @@ class TestSummary:
 
     def test_a_missing_kind(self, shared_client):
         detail = shared_client.post("/v1/jobs", json={}).json()["detail"]
-        assert detail == "#/kind: kind is missing: range_test or training."
+        assert detail == "#/kind: kind is missing: range_test, training or dataset_import."
 
     def test_a_parameter(self, shared_client):
         body = shared_client.get("/v1/jobs?limit=x").json()

@@ -169,7 +169,8 @@ def _existing(ids: dict[str, str]) -> Iterator[None]:
                 case.path_parameters[name] = ids[name]
         is_valid = case.meta is not None and case.meta.generation.mode.is_positive
         if is_valid and isinstance(case.body, dict) and _id_of(case.operation) == "submit_job":
-            case.body |= {"dataset": "digits", "architecture": "mlp"}
+            is_import = case.body.get("kind") == "dataset_import"
+            case.body |= {"dataset": "digits"} | ({} if is_import else {"architecture": "mlp"})
 
     schemathesis.hook(before_call)
     try:

@@ -168,6 +168,25 @@ class TestWait:
         assert len(service.requests) == 1
 
 
+class TestImport:
+    def test_asks_for_a_job_and_says_what_came_of_it(self, run, service, canned, job_body):
+        result = {"dataset_id": "ds_1", "name": "EuroSAT", "version": "sha256:1", "classes": ["a", "b"], "bytes": 7,
+                  "counts": {"train": 21600, "test": 5400}, "already_there": False}  # fmt: skip
+        job = job_body(kind="dataset_import", state="succeeded", result=result, spec={"dataset": "EuroSAT"})
+        service.answers["POST /v1/jobs"] = canned(job, 202)
+        service.answers[f"GET /v1/jobs/{job['id']}"] = canned(job)
+        service.answers[f"GET /v1/jobs/{job['id']}/events"] = canned({"items": [], "last_seq": 0})
+        found = run("datasets", "import", "EuroSAT")
+        assert found.exit_code == ExitCode.DONE, found.output
+        assert json.loads(service.requests[0].body) == {"kind": "dataset_import", "dataset": "EuroSAT"}
+        assert re.search(r"data set +EuroSAT is there now\nclasses +2\nimages +21,600 train, 5,400 test", found.stdout)
+        assert "supercycle datasets show EuroSAT" in found.stdout
+
+    def test_without_following_it(self, run, service, canned, job_body):
+        service.answers["POST /v1/jobs"] = canned(job_body(kind="dataset_import", state="queued"), 202)
+        assert "supercycle watch" in run("datasets", "import", "EuroSAT", "--detach").stdout
+
+
 class TestOptions:
     OPTIONS = ("--test-fraction", "0.25", "--split-seed", "7", "--on-bad-file", "skip")
 
