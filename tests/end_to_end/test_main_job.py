@@ -98,7 +98,7 @@ class TestMainJob:
         assert job["resolved"]["max_lr"]["reason"]
         assert job["result"]["search_steps"] > 0
         assert job["result"]["best"]["validation_accuracy"] > 0.8  # chance is 0.1
-        assert set(job["links"]["plots"]) == {"range_test", "learning_rate", "loss", "accuracy"}
+        assert set(job["links"]["plots"]) == {"range_test", "learning_rate", "loss", "accuracy", "confusion_matrix"}
         for href in job["links"]["plots"].values():
             assert http.get(href).content.startswith(b"\x89PNG")
             assert b"<svg" in http.get(href.replace(".png", ".svg")).content
