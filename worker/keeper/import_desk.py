@@ -4,6 +4,7 @@ What was fetched becomes a data set for everybody, which is checked as an upload
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 WALL_TIME = timedelta(hours=12)
 FOLDER = "datasets/imported"
+NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 CHILD = [sys.executable, "-I", "-m", "worker.keeper.fetch"]
 
 
@@ -55,6 +57,7 @@ class _Import:
     phase: str = "preparing"
     progress: list[int | None] = field(default_factory=lambda: [0, None])
     read_bytes: int = 0
+    untold: list[NewEvent] = field(default_factory=list)  #: not committed yet
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -63,8 +66,10 @@ class _Import:
         return stable_id("ds", self.name)
 
     def news(self) -> list[NewEvent]:
-        """What the child has said since; it notes how far it has come."""
-        return [event for line in self._lines() for event in self._heard(line)]
+        """What the child has said and nobody has stored; it notes how far it has come."""
+        for line in self._lines():
+            self.untold += self._heard(line)
+        return self.untold
 
     def _lines(self) -> list[dict[str, Any]]:
         if self.output is None:
@@ -160,8 +165,11 @@ class ImportDesk:
         try:
             with self._database.transaction() as session:
                 claims = self._claims(session)
+                is_over = running.process is not None and running.process.poll() is not None
                 state = claims.write(running.lease, running.news(), change=running.show)
-                return not self._ends_early(claims, running, state) and self._advance(claims, running)
+                ends = self._ends_early(claims, running, state) or not self._advance(claims, running, is_over=is_over)
+            running.untold.clear()
+            return not ends
         except LeaseLost:
             log.warning("import lost its lease; another keeper has the job", job_id=running.lease.job_id)
             return False
@@ -186,18 +194,15 @@ class ImportDesk:
             return False
         return True
 
-    def _advance(self, claims: Claims, running: _Import) -> bool:
+    def _advance(self, claims: Claims, running: _Import, *, is_over: bool) -> bool:
+        """One step on; `is_over` where the child had ended before its last words were read."""
         row = claims.session.get(DatasetTable, running.dataset_id)
         if row is not None:
             return self._await_check(claims, running, row)
         if running.process is None:
             self._start(running)
             return True
-        if running.process.poll() is None:
-            return True
-        for event in running.news():  # its last words, said after the look before
-            claims.jobs.append(claims.held(running.lease), [event])
-        return self._take(claims, running)
+        return self._take(claims, running) if is_over else True
 
     def _start(self, running: _Import) -> None:
         running.work.mkdir(parents=True)
@@ -225,8 +230,9 @@ class ImportDesk:
     def _as_dataset(self, running: _Import) -> DatasetTable:
         """The row that has the keeper check it. The folder is in its place before anybody reads of it."""
         folder = self._settings.folder(FOLDER) / running.dataset_id
-        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that came no further
-        (running.work / PREPARED).rename(folder)
+        if (running.work / PREPARED).exists():  # else it was moved, and the database did not hear of it
+            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that came no further
+            (running.work / PREPARED).rename(folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return DatasetTable(
             id=running.dataset_id,
@@ -270,8 +276,9 @@ class ImportDesk:
 
 
 def _start_child(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    # Isolated (-I) and with an empty environment but for what the network needs, as the check is.
-    environment = {"LANG": "C.UTF-8", "HOME": request.folder, "OPENBLAS_NUM_THREADS": "1"}
+    # Isolated (-I) as the check is; its environment is empty but for what the network needs.
+    network = {name: value for name, value in os.environ.items() if name.upper() in NETWORK}
+    environment = network | {"LANG": "C.UTF-8", "HOME": request.folder, "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
         CHILD, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
     )

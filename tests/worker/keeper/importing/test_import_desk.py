@@ -161,6 +161,21 @@ class TestInTheMiddle:
         assert house.jobs()[0].state == "running"
         assert left_behind(settings) == []
 
+    def test_a_database_that_is_away_loses_nothing(self, house, submitted, child, database, monkeypatch):
+        id = submitted()
+        house.until(lambda: house.desk._running and house.desk._running.process)
+        house.desk._running.process.wait(30)
+        as_dataset = house.desk._as_dataset
+        with monkeypatch.context() as outage:
+            outage.setattr(house.desk, "_as_dataset", lambda running: as_dataset(running) and pytest.fail("away"))
+            with pytest.raises(pytest.fail.Exception):
+                house.desk.advance()
+        assert house.run().state == "succeeded"
+        with database.reading() as session:
+            told = session.scalars(select(JobEventTable).where(JobEventTable.job_id == id)).all()
+        assert [event.data["phase"] for event in told if event.type == "phase"] == ["downloading", "checking"]
+        assert child.count() == 1
+
     def test_the_next_keeper_waits_for_a_check_under_way(self, house, submitted, child, database, settings, store):
         submitted()
         house.until(lambda: house.jobs()[0].phase == "checking")
@@ -184,11 +199,13 @@ class TestInTheMiddle:
 class TestSecrets:
     def test_the_child_sees_none(self, house, submitted, child, monkeypatch):
         monkeypatch.setenv("SUPERCYCLE_API_KEY", "secret")
+        monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
         child.hangs()
         submitted()
         house.until(lambda: house.jobs()[0].phase == "downloading")
         environment = Path(f"/proc/{house.desk._running.process.pid}/environ").read_bytes()
         assert b"LANG" in environment
+        assert b"https_proxy=http://proxy.example:3128" in environment
         assert b"secret" not in environment
 
 
