@@ -67,6 +67,8 @@ def _write_folders(opened: Opened, folder: Path, given: Sequence[str], on_progre
                 on_progress(done, total)
                 if label is not None:  # FER2013 keeps those of its test images to itself
                     _place(item, folder / split / names(int(label)), number)
+                if isinstance(item, Image.Image):
+                    item.close()
 
 
 def _items(part: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import sys
 import threading
 import time
@@ -21,9 +22,10 @@ from app.disk import is_full
 from app.domain import catalog
 from app.domain.published import SETS, PublishedSet
 from worker.datasets import built_in
+from worker.datasets.errors import DownloadCorrupt, DownloadFailed
 from worker.datasets.retrieving import Downloads
 from worker.datasets.rewriting import rewrite
-from worker.datasets.torchvision_sets import download, open_beforehand
+from worker.datasets.torchvision_sets import download, open_beforehand, place_of
 from worker.engine.errors import EngineError, HostOutOfMemory
 from worker.keeper.check import end_with_parent
 from worker.messages import Failed
@@ -85,6 +87,8 @@ def _fetch_published(wanted: PublishedSet, root: Path, folder: Path, line: Line)
     if is_beforehand:
         line.send(note="Its files were in the data folder already; nothing is downloaded.")
     rewrite(opened, folder / PREPARED, wanted.class_names, line.progress)
+    for leftover in ("beforehand", "downloaded"):  # here, where nobody waits for it; what is linked stays
+        shutil.rmtree(folder / leftover, ignore_errors=True)
     os.sync()  # thousands of files: one sync costs less than one for each
     return {"bytes": sum(path.stat().st_size for path in (folder / PREPARED).rglob("*") if path.is_file())}
 
@@ -108,6 +112,9 @@ def _fetch_of_catalog(name: str, root: Path, folder: Path, line: Line) -> dict[s
 def _ending(request: Request, line: Line) -> dict[str, Any]:
     try:
         return {"fetched": fetch(request, line)}
+    except (DownloadFailed, DownloadCorrupt) as error:
+        place = f" Their place there is {place_of(SETS[request.name])}." if request.name in SETS else ""
+        return _failed(error.code, error.title, error.detail, error.hint + place, retryable=True)
     except EngineError as error:
         return _failed(error.code, error.title, error.detail, error.hint)
     except MemoryError:
@@ -126,12 +133,11 @@ def storage_full() -> Failed:
     """Also what the keeper says where less is free than it keeps free."""
     hint = "Free disk space on the keeper's machine, or lower SUPERCYCLE_DISK_FLOOR_BYTES; then retry the job."
     detail = "There is no room for the data set in the keeper's data folder. Nothing of it is kept."
-    return Failed("storage_full", "The server's disk is full", detail, hint, retryable=False)
+    return Failed("storage_full", "The server's disk is full", detail, hint, retryable=True)
 
 
-def _failed(code: str, title: str, detail: str, hint: str) -> dict[str, Any]:
-    is_passing = code in ("download_failed", "download_corrupt")
-    return {"failed": asdict(Failed(code, title, detail, hint, retryable=is_passing))}
+def _failed(code: str, title: str, detail: str, hint: str, *, retryable: bool = False) -> dict[str, Any]:
+    return {"failed": asdict(Failed(code, title, detail, hint, retryable=retryable))}
 
 
 def main() -> None:

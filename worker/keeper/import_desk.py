@@ -18,7 +18,6 @@ from typing import IO, Any
 
 import structlog
 
-from app.artifacts.store import ArtifactStore
 from app.config import Settings
 from app.datasets.repository import NOBODY, DatasetRepository
 from app.db.session import Database
@@ -29,7 +28,7 @@ from app.domain.published import SETS
 from app.ids import stable_id
 from app.jobs.claims import Claimant, Claims, Lease, LeaseLost
 from app.jobs.repository import NewEvent
-from worker.datasets.errors import ImportBrokeOff, ImportTimedOut, ImportUnusable
+from worker.datasets.errors import DownloadCorrupt, DownloadFailed, ImportBrokeOff, ImportTimedOut, ImportUnusable
 from worker.engine.errors import EngineError
 from worker.keeper.fetch import PREPARED, Request, storage_full
 from worker.time_limit import TimeLimit
@@ -38,6 +37,7 @@ log = structlog.get_logger()
 
 WALL_TIME = timedelta(hours=12)
 FOLDER = "datasets/imported"
+PASSING = (DownloadFailed.code, DownloadCorrupt.code, ImportBrokeOff.code)  #: tried again without being asked
 NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 CHILD = [sys.executable, "-I", "-m", "worker.keeper.fetch"]
 
@@ -57,6 +57,7 @@ class _Import:
     phase: str = "preparing"
     progress: list[int | None] = field(default_factory=lambda: [0, None])
     read_bytes: int = 0
+    unusable: Path | None = None  #: the folder of a set that did not pass
     untold: list[NewEvent] = field(default_factory=list)  #: not committed yet
     began: float = field(default_factory=time.monotonic)
 
@@ -107,17 +108,15 @@ class _Import:
                 self.process.stdin.close()
         if self.output is not None:
             self.output.close()
-        shutil.rmtree(self.work, ignore_errors=True)
+        for folder in filter(None, (self.work, self.unusable)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class ImportDesk:
     """Claims imports and nothing else. A keeper that dies loses its lease, and the next one begins anew."""
 
-    def __init__(
-        self, database: Database, store: ArtifactStore, settings: Settings, *, wall_time: timedelta = WALL_TIME
-    ) -> None:
+    def __init__(self, database: Database, settings: Settings, *, wall_time: timedelta = WALL_TIME) -> None:
         self._database = database
-        self._store = store
         self._settings = settings
         self._wall_time = wall_time
         self._running: _Import | None = None
@@ -254,10 +253,11 @@ class ImportDesk:
             facts = {"version": row.version, "classes": row.classes, "counts": counts, "bytes": row.size}
             self._succeed(claims, running, facts | {"already_there": running.process is None})
             return False
-        problem = (row.report or {})["problems"][0]
         DatasetRepository(claims.session).delete(row)
-        shutil.rmtree(row.path, ignore_errors=True)
-        self._fail(claims, running, _unusable(running.name, problem))
+        if running.process is None:
+            return True  # left by an import that was cancelled meanwhile: fetch it again
+        running.unusable = Path(row.path)
+        self._fail(claims, running, _unusable(running.name, (row.report or {})["problems"][0]))
         return False
 
     def _succeed(self, claims: Claims, running: _Import, facts: dict[str, Any]) -> None:
@@ -267,18 +267,19 @@ class ImportDesk:
         log.info("import ended", job_id=running.lease.job_id, dataset=running.name)
 
     def _fail(self, claims: Claims, running: _Import, facts: dict[str, Any]) -> None:
-        error = facts | {"attempt": running.attempt}
-        if facts.get("retryable"):
+        error = {"retryable": False} | facts | {"attempt": running.attempt}
+        if facts["code"] in PASSING:
             claims.lose(running.lease, error=error)
         else:
-            claims.finish(running.lease, JobState.FAILED, error=error | {"retryable": False})
+            claims.finish(running.lease, JobState.FAILED, error=error)
         log.info("import failed", job_id=running.lease.job_id, dataset=running.name, code=facts["code"])
 
 
 def _start_child(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
     # Isolated (-I) as the check is; its environment is empty but for what the network needs.
     network = {name: value for name, value in os.environ.items() if name.upper() in NETWORK}
-    environment = network | {"LANG": "C.UTF-8", "HOME": request.folder, "OPENBLAS_NUM_THREADS": "1"}
+    environment = network | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+    environment |= dict.fromkeys(("HOME", "TMPDIR"), request.folder)
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
         CHILD, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
     )

@@ -59,7 +59,7 @@ class Keeper:
         store = ArtifactStore(settings.storage)
         quota, floor = Quota.of(settings), settings.disk_floor_bytes
         self._importer = Importer(self._database, store, quota=quota, floor_bytes=floor)
-        self._import_desk = ImportDesk(self._database, store, settings)
+        self._import_desk = ImportDesk(self._database, settings)
         self._stored_sets = StoredSets(self._database, store, settings)
         self._collector = Collector(self._database, settings, store=store)
         sender = Sender(private_allowed=settings.webhook_private_hosts)

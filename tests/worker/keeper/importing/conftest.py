@@ -82,7 +82,7 @@ def house(database, settings, store):
 
     class House:
         def __init__(self):
-            self.desk = ImportDesk(database, store, settings)
+            self.desk = ImportDesk(database, settings)
             self.importer = Importer(database, store)
 
         def jobs(self):
