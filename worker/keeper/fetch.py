@@ -114,19 +114,19 @@ def _ending(request: Request, line: Line) -> dict[str, Any]:
         return {"fetched": fetch(request, line)}
     except (DownloadFailed, DownloadCorrupt) as error:
         place = f" Their place there is {place_of(SETS[request.name])}." if request.name in SETS else ""
-        return _failed(error.code, error.title, error.detail, error.hint + place, retryable=True)
+        return _ended_with(error.code, error.title, error.detail, error.hint + place, retryable=True)
     except EngineError as error:
-        return _failed(error.code, error.title, error.detail, error.hint)
+        return _ended_with(error.code, error.title, error.detail, error.hint)
     except MemoryError:
         detail = f"Fetching it needed more than {MEMORY_BYTES >> 30} GiB of memory."
-        return _failed(HostOutOfMemory.code, HostOutOfMemory.title, detail, "Give the keeper more, or report it.")
+        return _ended_with(HostOutOfMemory.code, HostOutOfMemory.title, detail, "Give the keeper more, or report it.")
     except Exception as error:  # noqa: BLE001 - the last resort: the job must end with a word
         if isinstance(error, OSError) and is_full(error):
             return {"failed": asdict(storage_full())}
         traceback.print_exc()  # into the keeper's log; users get none
         summary = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         title = "The import met an error it did not foresee"
-        return _failed("internal_error", title, summary, "See the keeper's log for the traceback and report it.")
+        return _ended_with("internal_error", title, summary, "See the keeper's log for the traceback and report it.")
 
 
 def storage_full() -> Failed:
@@ -136,7 +136,7 @@ def storage_full() -> Failed:
     return Failed("storage_full", "The server's disk is full", detail, hint, retryable=True)
 
 
-def _failed(code: str, title: str, detail: str, hint: str, *, retryable: bool = False) -> dict[str, Any]:
+def _ended_with(code: str, title: str, detail: str, hint: str, *, retryable: bool = False) -> dict[str, Any]:
     return {"failed": asdict(Failed(code, title, detail, hint, retryable=retryable))}
 
 
