@@ -70,7 +70,7 @@ class TestEndings:
         assert isinstance(heard[-1], Finished)
         assert heard[-1].result["epochs_run"] == 2
         phases = [m.event.phase for m in heard if isinstance(m, Happened) and isinstance(m.event, PhaseStarted)]
-        assert phases == ["preparing", "training", "exporting"]  # each told once
+        assert phases == ["preparing", "training", "evaluating", "exporting"]  # each told once
         files = [message.name for message in heard if isinstance(message, FileMade)]
         assert len(files) == len(set(files))
 

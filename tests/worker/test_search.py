@@ -68,7 +68,7 @@ class TestVerified:
         _, line = done
         assert "Short complete cycles ended with these losses" in line.settled["max_lr"].reason
         phases = [event.phase for event in line.of(PhaseStarted)]
-        assert phases == ["preparing", "range_test", "verifying", "training", "exporting"]
+        assert phases == ["preparing", "range_test", "verifying", "training", "evaluating", "exporting"]
         assert "verification.png" in {file.name for file in line.of(FileMade)}
 
     def test_is_what_the_picture_of_the_sweep_points_at(self, done):
