@@ -126,6 +126,9 @@ class Settings(BaseSettings):
         return path
 
 
+_NETWORK = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"))
+
+
 def store_client_options() -> dict[str, str]:
     """What AWS_ALLOW_HTTP and its like say of the connection to S3; the store's client reads the other AWS_* itself.
 
@@ -135,6 +138,11 @@ def store_client_options() -> dict[str, str]:
     addresses = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
     is_plain = any(os.environ.get(name, "").startswith("http://") for name in addresses)
     return ({"allow_http": "true"} if is_plain else {}) | given
+
+
+def network_environment() -> dict[str, str]:
+    """What a child needs of the environment to reach the network: proxies, and whose certificates to trust."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
 
 
 def prepare_environment_for_trainings() -> None:

@@ -4,7 +4,6 @@ What was fetched becomes a data set for everybody, which is checked as an upload
 """
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from typing import IO, Any
 
 import structlog
 
-from app.config import Settings
+from app.config import Settings, network_environment
 from app.datasets.repository import NOBODY, DatasetRepository
 from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
@@ -38,7 +37,6 @@ log = structlog.get_logger()
 WALL_TIME = timedelta(hours=12)
 FOLDER = "datasets/imported"
 PASSING = (DownloadFailed.code, DownloadCorrupt.code, ImportBrokeOff.code)  #: tried again without being asked
-NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 CHILD = [sys.executable, "-I", "-m", "worker.keeper.fetch"]
 
 
@@ -277,8 +275,7 @@ class ImportDesk:
 
 def _start_child(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
     # Isolated (-I) as the check is; its environment is empty but for what the network needs.
-    network = {name: value for name, value in os.environ.items() if name.upper() in NETWORK}
-    environment = network | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+    environment = network_environment() | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
     environment |= dict.fromkeys(("HOME", "TMPDIR"), request.folder)
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
         CHILD, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
