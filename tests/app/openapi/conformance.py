@@ -168,6 +168,9 @@ def _existing(ids: dict[str, str]) -> Iterator[None]:
             elif name in ids and SAMPLE in str(value):
                 case.path_parameters[name] = ids[name]
         is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+        if is_valid and _id_of(case.operation) == "add_webhook":
+            # A key that was used gets the first answer again, also when what it made has been deleted since.
+            (case.headers or {}).pop("Idempotency-Key", None)
         if is_valid and isinstance(case.body, dict) and _id_of(case.operation) == "submit_job":
             is_import = case.body.get("kind") == "dataset_import"
             case.body |= {"dataset": "digits"} | ({} if is_import else {"architecture": "mlp"})
