@@ -10,11 +10,7 @@ as it needs.
 
 import argparse
 import io
-import os
-import platform
-import signal
 import sys
-import tempfile
 import threading
 import time
 from datetime import datetime
@@ -26,8 +22,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.service_figures.serving import ROOT, SHORT, Service, pid_of, serving, wait_until
-from benchmarks.service_figures.setups import embedded
+from benchmarks.service_figures.serving import ROOT, SHORT, Service, alone, pid_of, wait_until
 from benchmarks.service_figures.showing import say
 from benchmarks.uploads import add
 
@@ -38,20 +33,14 @@ CHECK = "worker.keeper.check"
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     asked = arguments()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    with (
-        tempfile.TemporaryDirectory(prefix="supercycle-") as place,
-        embedded() as setup,
-        serving(setup, Path(place, "data")) as service,
-    ):
+    with alone() as (service, place):
         if asked.archive.exists():
             measure_archive(service, asked.archive)
         else:
             print(f"{asked.archive} is not there; skipped")
         if asked.images:
-            folder = make_folder(Path(place, "images"), count=asked.images)
+            folder = make_folder(place / "images", count=asked.images)
             measure_memory(service, folder, count=asked.images, side=asked.side)
 
 

@@ -5,19 +5,14 @@ starts it, on SQLite. It is packed on the way and comes in over HTTP; the peaks 
 """
 
 import argparse
-import os
-import platform
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.service_figures.serving import ROOT, Service, serving
-from benchmarks.service_figures.setups import embedded
+from benchmarks.service_figures.serving import ROOT, Service, alone
 from benchmarks.service_figures.showing import say
 from supercycle.config import pristine_environment
 
@@ -25,15 +20,9 @@ MOST_MB = 200
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     asked = arguments()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    with (
-        tempfile.TemporaryDirectory(prefix="supercycle-") as place,
-        embedded() as setup,
-        serving(setup, Path(place, "data")) as service,
-    ):
-        folder = make_folder(Path(place, "pets"), files=asked.files, size=round(asked.gigabytes * 1e9))
+    with alone() as (service, place):
+        folder = make_folder(place / "pets", files=asked.files, size=round(asked.gigabytes * 1e9))
         for _ in range(asked.rounds):
             measure(service, folder, gigabytes=asked.gigabytes)
 

@@ -1,7 +1,10 @@
 """The parts of `supercycle serve` as processes of their own, so that workers can be started and stopped at will."""
 
 import os
+import platform
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ import httpx
 from app.db.migrate import upgrade
 from app.db.session import Database
 from app.domain.lifecycle import JobState
-from benchmarks.service_figures.setups import Setup
+from benchmarks.service_figures.setups import Setup, embedded
 from supercycle.cli.serving import free_port, parts_of, what_is_missing
 from supercycle.cli.supervisor import Keeping, Part
 from supercycle.config import pristine_environment
@@ -116,6 +119,19 @@ def serving(setup: Setup, data_dir: Path) -> Iterator[Service]:
         wait_until(lambda: api_answers(service.http), what="for the API to answer")
         yield service
     service.database.dispose()
+
+
+@contextmanager
+def alone() -> Iterator[tuple[Service, Path]]:
+    """The embedded default for a command that measures nothing else, and a folder for its files; says where it runs."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with (
+        tempfile.TemporaryDirectory(prefix="supercycle-") as place,
+        embedded() as setup,
+        serving(setup, Path(place, "data")) as service,
+    ):
+        yield service, Path(place)
 
 
 @contextmanager
