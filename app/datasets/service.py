@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 from app.artifacts.store import ArtifactStore
 from app.callers import Caller, Scope
 from app.config import Settings
-from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_built_in, of_published, of_row
+from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_published, of_row
 from app.datasets.quotas import NO_QUOTA, Holdings, Quota
 from app.datasets.repository import DatasetRepository
 from app.db.session import Database
 from app.db.tables import DatasetTable
-from app.domain import catalog, published
+from app.domain import published
 from app.domain.specs import DatasetRef
 from app.errors import Conflict, NotFound, Unprocessable, did_you_mean, not_found, refused
 from app.ids import is_id, stable_id
@@ -77,10 +77,9 @@ def find(session: Session, id_or_name: str, caller: Caller) -> Dataset:
 
 def named_for_import(name: str) -> DatasetFacts:
     """The published set that a `dataset_import` means, as it is before; raises Unprocessable where there is none."""
-    if name in published.SETS:
-        return of_published(name)
-    if name in catalog.datasets():
-        return of_built_in(catalog.datasets()[name])
+    found = of_published(name) if name in published.SETS else built_in_by_name(name)
+    if found is not None:
+        return found
     detail = f"There is no published data set {name!r}{did_you_mean(name, published.importable())}"
     hint = "See docs/reference/datasets.md for those there are; other images are uploaded."
     raise refused(_POINTER, code="unknown_dataset", detail=detail, hint=hint)

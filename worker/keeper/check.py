@@ -25,6 +25,7 @@ from worker.datasets.class_folders import ClassFolders, content_version, read_cl
 from worker.datasets.errors import Caution, Problem, Refused
 from worker.datasets.splitting import DEFAULT_SEED, DEFAULT_TEST_FRACTION, MadeSplit
 from worker.keeper.cautions import empty_split, skipped_files, unused_skip, unused_split
+from worker.keeper.children import end_with_parent
 from worker.keeper.content import Content, marks_of
 from worker.keeper.preview import Gallery, preview_of_files
 from worker.keeper.survey import Survey, survey_pictures
@@ -113,9 +114,10 @@ def _check_arrays(files: ArrayFiles, request: Request) -> dict[str, Any]:
     from worker.keeper.array_check import array_content, survey_arrays  # noqa: PLC0415 - likewise
 
     found = judge_arrays(files)
-    gallery = Gallery.of(array_content(found))
+    content = array_content(found)
+    gallery = Gallery.of(content)
     survey = survey_arrays(found, gallery, seed=request.split.seed)
-    content = _split(array_content(found), survey, request)
+    content = _split(content, survey, request)
     words = in_words(content, survey, request.split)
     if found.binary is not None:
         words += " No value is above 1, so 1 was taken for white."
@@ -193,13 +195,6 @@ def _limit(request: Request) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (request.cpu_seconds, request.cpu_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def end_with_parent() -> None:
-    """The keeper holds the other end of standard input; when it is gone, so is this process."""
-    while os.read(0, 1):  # unbuffered: sys.stdin would hold a lock that the interpreter wants at its end
-        pass
-    os._exit(75)
 
 
 def _verdict(request: Request) -> dict[str, Any]:

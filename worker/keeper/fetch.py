@@ -27,7 +27,7 @@ from worker.datasets.retrieving import Downloads
 from worker.datasets.rewriting import rewrite
 from worker.datasets.torchvision_sets import download, open_beforehand, place_of
 from worker.engine.errors import EngineError, HostOutOfMemory
-from worker.keeper.check import end_with_parent
+from worker.keeper.children import end_with_parent
 from worker.messages import Failed
 
 MEMORY_BYTES = 8 << 30
@@ -50,7 +50,6 @@ class Line:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._said = 0.0
-        self._name = ""
 
     def send(self, **message: Any) -> None:  # noqa: ANN401
         """Say something."""

@@ -29,6 +29,7 @@ from app.jobs.claims import Claimant, Claims, Lease, LeaseLost
 from app.jobs.repository import NewEvent
 from worker.datasets.errors import DownloadCorrupt, DownloadFailed, ImportBrokeOff, ImportTimedOut, ImportUnusable
 from worker.engine.errors import EngineError
+from worker.keeper.children import kill, start
 from worker.keeper.fetch import PREPARED, Request, storage_full
 from worker.time_limit import TimeLimit
 
@@ -100,10 +101,7 @@ class _Import:
     def end(self) -> None:
         """Stop the child and leave nothing of it behind."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            if self.process.stdin:
-                self.process.stdin.close()
+            kill(self.process)
         if self.output is not None:
             self.output.close()
         for folder in filter(None, (self.work, self.unusable)):
@@ -205,7 +203,8 @@ class ImportDesk:
         running.work.mkdir(parents=True)
         running.output = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
         request = Request(running.name, str(self._settings.folder("datasets")), str(running.work))
-        running.process = _start_child(request, running.output)
+        environment = network_environment() | dict.fromkeys(("HOME", "TMPDIR"), request.folder)
+        running.process = start(CHILD, request, running.output, environment=environment)
 
     def _take(self, claims: Claims, running: _Import) -> bool:
         """What the child has left: a data set to check, one that is read as it is, or the reason why there is none."""
@@ -230,7 +229,6 @@ class ImportDesk:
         if (running.work / PREPARED).exists():  # else it was moved, and the database did not hear of it
             shutil.rmtree(folder, ignore_errors=True)  # of an attempt that came no further
             (running.work / PREPARED).rename(folder)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return DatasetTable(
             id=running.dataset_id,
             owner=NOBODY,
@@ -239,7 +237,7 @@ class ImportDesk:
             state="validating",
             path=str(folder),
             on_bad_file="skip",  # what was published may hold a broken picture or two
-            size=size,
+            size=running.last_line["fetched"]["bytes"],
             created_at=datetime.now(UTC),
         )
 
@@ -271,19 +269,6 @@ class ImportDesk:
         else:
             claims.finish(running.lease, JobState.FAILED, error=error)
         log.info("import failed", job_id=running.lease.job_id, dataset=running.name, code=facts["code"])
-
-
-def _start_child(request: Request, output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    # Isolated (-I) as the check is; its environment is empty but for what the network needs.
-    environment = network_environment() | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
-    environment |= dict.fromkeys(("HOME", "TMPDIR"), request.folder)
-    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-        CHILD, stdin=subprocess.PIPE, stdout=output, env=environment, start_new_session=True
-    )
-    assert process.stdin is not None  # noqa: S101 - asked for above
-    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
-    process.stdin.flush()  # and stays open: its end is the end of the child
-    return process
 
 
 def _told(error: EngineError, *, retryable: bool = False) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Has new datasets checked, one at a time, in a child with limits; the keeper's loop looks in on it."""
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -27,6 +26,7 @@ from app.db.tables import DatasetTable
 from app.webhooks.outbox import tell_of_dataset
 from worker.datasets.errors import Problem
 from worker.keeper.check import OnBadFile, Request, aside_of
+from worker.keeper.children import kill, start
 from worker.keeper.verdicts import invalid
 
 log = structlog.get_logger()
@@ -34,6 +34,7 @@ log = structlog.get_logger()
 CPU_TIME = timedelta(minutes=60)
 WALL_TIME = timedelta(minutes=30)
 PUBLISHED_TIMES = 24  #: as much for sets that were imported: they are known, and some have millions of pictures
+CHILD = [sys.executable, "-I", "-m", "worker.keeper.check"]
 _LARGEST_VERDICT_BYTES = 64 << 20
 _LARGEST_PREVIEW_BYTES = 8 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -128,7 +129,9 @@ class Importer:
         )
         # Without a name, so that nothing stays of a keeper that is killed; a pipe could fill up.
         output, preview = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child
-        process = _start(replace(request, preview=_path_of(preview)), output, preview)
+        # Empty: whoever breaks a decoder finds no credentials.
+        wanted, handed = replace(request, preview=_path_of(preview)), [preview.fileno()]
+        process = start(CHILD, wanted, output, environment={}, inherited=handed)
         deadline = time.monotonic() + times * self.wall_time.total_seconds()
         return _Check(dataset, process, output, preview, deadline)
 
@@ -181,25 +184,6 @@ def _path_of(file: IO[bytes]) -> str:
     return f"/dev/fd/{file.fileno()}"
 
 
-def _start(request: Request, output: IO[bytes], preview: IO[bytes]) -> "subprocess.Popen[bytes]":
-    # Isolated (-I) and with an empty environment: whoever breaks a decoder finds no credentials. The threads that
-    # numpy would start count against the child's memory, and a check needs none of them.
-    environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", "-m", "worker.keeper.check"]
-    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-        command,
-        stdin=subprocess.PIPE,
-        stdout=output,
-        env=environment,
-        start_new_session=True,
-        pass_fds=[preview.fileno()],
-    )
-    assert process.stdin is not None  # noqa: S101 - asked for above
-    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
-    process.stdin.flush()  # and stays open: its end is the end of the child
-    return process
-
-
 def _read_verdict(check: _Check) -> Verdict:
     if check.process.returncode is None:
         return _failed("check_timed_out", "The check took longer than it may.")
@@ -218,9 +202,6 @@ def _failed(code: str, detail: str) -> Verdict:
 
 
 def _kill(check: _Check) -> None:
-    check.process.kill()
-    check.process.wait()
+    kill(check.process)
     check.output.close()
     check.preview.close()
-    if check.process.stdin:
-        check.process.stdin.close()

@@ -1,5 +1,6 @@
 """The picture of a data set: for each class its name, how many images it has, and some of them."""
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class Gallery:
     def of(cls, content: Content) -> "Gallery":
         """Classes and images evenly taken from all, so that the same set always gives the same picture."""
         shown = evenly(range(len(content.classes)), ROWS)
-        places: dict[int, list[int]] = {index: [] for index in shown}
+        places = {index: array("Q") for index in shown}  # small numbers: a set may have ten million images
         for place, label in enumerate(content.labels):
             if label in places:
                 places[label].append(place)

@@ -1,0 +1,46 @@
+"""Processes of the keeper's that touch what others have made: isolated, and gone when the keeper is."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def start(
+    command: Sequence[str],
+    request: "DataclassInstance",
+    output: IO[bytes],
+    *,
+    environment: dict[str, str],
+    inherited: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":
+    """Start a child that gets the request as a line of JSON, writes to `output`, and knows this environment alone."""
+    # The threads that numpy would start count against a child's memory, and none of them is needed.
+    known = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"} | environment
+    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
+        command, stdin=subprocess.PIPE, stdout=output, env=known, start_new_session=True, pass_fds=inherited
+    )
+    assert process.stdin is not None  # noqa: S101 - asked for above
+    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
+    process.stdin.flush()  # and stays open: its end is the end of the child
+    return process
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it, if it has not ended."""
+    process.kill()
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+def end_with_parent() -> None:
+    """In the child, on a thread: the keeper holds the other end of standard input; when it is gone, so is this."""
+    while os.read(0, 1):  # unbuffered: sys.stdin would hold a lock that the interpreter wants at its end
+        pass
+    os._exit(75)
