@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from app.domain.specs import Adam, AdamW, DatasetImportSpec, RangeTestSpec, Sgd, TrainingSpec
+from app.domain.specs import Adam, AdamW, ComparisonSpec, DatasetImportSpec, RangeTestSpec, Sgd, TrainingSpec
+from app.domain.specs.comparison import ARM_NAME
 from app.domain.specs.fields import NO_NUL
 from app.domain.specs.layers import LAYER_TYPES
 from app.errors import FieldError, did_you_mean, json_pointer
@@ -51,11 +52,12 @@ _LENGTHS = {
 PATTERNS = {
     NO_NUL: "must not contain a NUL character",
     KEY_FORM: "must be 1 to 255 printable ASCII characters without spaces, e.g. a random UUID",
+    ARM_NAME: "must begin with a lower-case letter or digit (ASCII); then . _ @ and - are allowed too",
     "^sha256:[0-9a-f]{64}$": 'must be "sha256:" and 64 digits from 0 to 9 and a to f',
     "^[A-Za-z0-9][A-Za-z0-9 ._-]*$": "must begin with a letter or digit (ASCII); then spaces and . _ - are allowed too",
 }
 _TAGGED: dict[str, Sequence[type[BaseModel]]] = {
-    "kind": (RangeTestSpec, TrainingSpec, DatasetImportSpec),
+    "kind": (RangeTestSpec, TrainingSpec, DatasetImportSpec, ComparisonSpec),
     "name": (Sgd, Adam, AdamW),
     "type": LAYER_TYPES,
 }

@@ -70,6 +70,10 @@ class Client(Webhooks):
         """Submit a learning-rate range test; the keywords are the fields of its spec, and those on how to run it."""
         return self.submit({"kind": "range_test", **spec}, idempotency_key=idempotency_key)
 
+    def compare(self, *, idempotency_key: str | None = None, **spec: Any) -> Job:  # noqa: ANN401
+        """Submit a comparison of one cycle with a baseline and controls; `job.children()` are its trainings."""
+        return self.submit({"kind": "comparison", **spec}, idempotency_key=idempotency_key)
+
     def import_dataset(self, name: str, *, idempotency_key: str | None = None, **how: Any) -> Job:  # noqa: ANN401
         """Have the service fetch a published data set once, for everybody; the keywords say how to run the job."""
         return self.submit({"kind": "dataset_import", "dataset": name, **how}, idempotency_key=idempotency_key)

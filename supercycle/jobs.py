@@ -139,6 +139,11 @@ class Job:
         """The pictures the job has so far, by name, with where each is at the service."""
         return dict(self.refresh().data["links"].get("plots") or {})
 
+    def children(self) -> Iterator["Job"]:
+        """The jobs that a plan such as a comparison is made of, newest first."""
+        found = self._transport.pages("/v1/jobs", params={"parent_id": self.id})
+        return (Job(self._transport, data) for data in found)
+
     def cancel(self) -> "Job":
         """Ask the job to stop; one that is running stops within a batch. ProblemError where it has ended."""
         self.data = self._ask("cancel")

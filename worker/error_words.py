@@ -42,6 +42,7 @@ ANSWERS = {
     "not_ready": "The job has not made this file yet. `Retry-After` says when to look again.",
     "origin_not_allowed": "A web page from elsewhere was to change something in a service without keys.",
     "out_of_range": "A number is outside its bounds.",
+    "parent_not_ended": "The job is part of a plan that has not ended and needs its result.",
     "path_not_allowed": "A folder outside of `SUPERCYCLE_DATASET_ROOTS` was to be registered.",
     "path_not_found": "There is no such folder on the server.",
     "quota_exceeded": "The data sets of the owner are as many, or take as much room, as may be.",
@@ -80,6 +81,16 @@ ANSWERS = {
 
 #: Errors of jobs that are no class of the engine's: title, when, what to do.
 JOBS = {
+    "no_child_succeeded": (
+        "None of the plan's jobs succeeded",
+        "All jobs of a comparison failed or were cancelled, so there is nothing to report.",
+        "`GET /v1/jobs?parent_id=` lists them with their errors.",
+    ),
+    "report_failed": (
+        "The report could not be made",
+        "The process that makes a plan's report broke off several times. Its jobs are there, with their results.",
+        "See the keeper's log.",
+    ),
     "cancelled": (
         "The job was cancelled",
         "Somebody asked for it before the job had ended.",

@@ -40,6 +40,13 @@ of data sets are in [datasets.md](datasets.md), names and options of networks in
 
 {training}
 
+## `"kind": "comparison"`
+
+Takes every field of a training but `preset` and `schedule`, for all its arms alike, and these.
+[Comparing](../howto/compare.md) explains them.
+
+{comparison}
+
 ## Objects
 
 {parts}

@@ -33,7 +33,7 @@ class Words:
         if "enum" in schema or "const" in schema:
             return ", ".join(_code(value) for value in schema.get("enum") or [schema["const"]])
         if schema["type"] == "array":
-            return f"list of {schema['minItems']} to {schema['maxItems']}: {self.takes(schema['items'])}"
+            return f"list of {schema.get('minItems', 0)} to {schema['maxItems']}: {self.takes(schema['items'])}"
         return _plain(schema)
 
 
@@ -125,6 +125,8 @@ def _plain(schema: Schema) -> str:
         return "true or false"
     if schema["type"] == "string":
         return _text(schema)
+    if schema["type"] == "object":
+        return f"object of up to {schema['maxProperties']} fields"
     noun = "whole number" if schema["type"] == "integer" else "number"
     return " ".join([noun, *_bounds(schema)])
 

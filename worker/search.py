@@ -66,7 +66,8 @@ class Search:
 
     def run(self) -> MaxLr:
         """Sweep, verify where that is asked for and affordable, and settle what was found."""
-        budget = Budget.of(self._steps) if self._spec.schedule.pick == "best" else None
+        schedule = self._spec.schedule
+        budget = Budget.of(self._steps, most=schedule.search_steps) if schedule.pick == "best" else None
         found = self._verified(budget) if budget else self._read_off()
         found.settle(self._line.send)
         return found

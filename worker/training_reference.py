@@ -16,6 +16,7 @@ from app.domain.specs import (
     AdamW,
     Architecture,
     Augmentation,
+    ComparisonSpec,
     ConstantLr,
     CosineDecay,
     DatasetRef,
@@ -32,6 +33,7 @@ from app.domain.specs import (
 )
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.policies import SHAPES
+from app.domain.specs.training import TrainingOptions
 from app.domain.suggestion import Suggestion, WarningCode
 from worker.reference_words import PAGE, WARNINGS
 from worker.schema_tables import Words, field_rows, part_rows
@@ -58,6 +60,7 @@ def render() -> str:
         "shared": _fields(RangeTestSpec, list(LeafSpec.model_fields)),
         "range_test": _fields(RangeTestSpec, _own(RangeTestSpec)),
         "training": _fields(TrainingSpec, _own(TrainingSpec)),
+        "comparison": _fields(ComparisonSpec, comparison_fields()),
         "parts": _parts(),
         "shapes": _shapes(),
         "presets": _presets(),
@@ -73,6 +76,12 @@ def _fields(spec: type[LeafSpec], names: list[str]) -> Iterator[str]:
 def _own(spec: type[LeafSpec]) -> list[str]:
     """What this kind has beyond the other; `kind` itself stands in the heading."""
     return [name for name in spec.model_fields if name not in LeafSpec.model_fields and name != "kind"]
+
+
+def comparison_fields() -> list[str]:
+    """What a comparison says beyond what all its trainings share, and `epochs`, which mean something else there."""
+    shared = set(TrainingOptions.model_fields) - {"epochs"}
+    return [name for name in ComparisonSpec.model_fields if name not in shared and name != "kind"]
 
 
 def _parts() -> Iterator[str]:

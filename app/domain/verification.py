@@ -41,8 +41,13 @@ class Budget:
     trial_steps: int
 
     @classmethod
-    def of(cls, steps: int) -> "Budget | None":
-        """For a training of so many steps, or None where it is too short to verify anything."""
+    def of(cls, steps: int, *, most: int | None = None) -> "Budget | None":
+        """For a training of so many steps, or None where it is too short to verify anything.
+
+        With `most` steps for the search, it is that of a training to which so many would be due.
+        """
+        if most is not None:
+            steps = min(steps, math.floor(most / BUDGET_SHARE))
         if steps < FEWEST_STEPS:
             return None
         sweep_steps = min(round(SWEEP_SHARE * steps), MOST_SWEEP_STEPS)

@@ -1,20 +1,42 @@
 """What a spec must satisfy beyond its own form: the facts of its dataset and its architecture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from app.datasets.service import DatasetFacts
 from app.domain.catalog import ArchitectureFact, architectures, default_image_size, describe_misfit
 from app.domain.layers import LayerUnfit, Shape, TooLarge, measure
-from app.domain.specs import Augmentation, RangeTestSpec, TrainingSpec
+from app.domain.plans import Planned, plan_of
+from app.domain.specs import Augmentation, DeviceSpec, PlanSpec, TrainingSpec
 from app.domain.specs.layers import CustomArchitecture
 from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
-
-DeviceSpec = RangeTestSpec | TrainingSpec
 
 
 def check(spec: DeviceSpec, dataset: DatasetFacts) -> None:
     """Raise one problem with everything that is wrong with this spec on this dataset."""
-    errors = list(_architecture(spec, dataset)) + list(_data(spec, dataset))
+    _refuse(_errors(spec, dataset))
+
+
+def check_plan(spec: PlanSpec, dataset: DatasetFacts) -> None:
+    """The same for all that a plan will train; what several have in common is said once."""
+    plan = plan_of(spec)
+    planned = plan.planned(plan.settle(lambda _: 1))  # how many steps does not matter here
+    found = [_in_plan(error, one) for one in planned for error in _errors(one.spec, dataset)]
+    _refuse(list({error.pointer: error for error in found}.values()))
+
+
+def _in_plan(error: FieldError, planned: Planned) -> FieldError:
+    """An error of a training where the plan's spec has the field: in a place of the training's own, or for all."""
+    place = (error.pointer or "#").removeprefix("#")
+    field = place.removeprefix("/").partition("/")[0]
+    return replace(error, pointer=json_pointer(*planned.place) + place) if field in planned.own else error
+
+
+def _errors(spec: DeviceSpec, dataset: DatasetFacts) -> list[FieldError]:
+    return [*_architecture(spec, dataset), *_data(spec, dataset)]
+
+
+def _refuse(errors: list[FieldError]) -> None:
     if errors:
         summary = "; ".join(error.detail for error in errors)
         raise Unprocessable(errors[0].code, summary, _HINTS[errors[0].code], errors)
@@ -115,6 +137,16 @@ def training_images(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     """How many images are left to train on, once some are held out; the split by classes may differ by a few."""
     images = dataset.counts["train"]
     return images if spec.validation == "test" else images - round(images * (spec.validation or dataset.validation))
+
+
+def steps_per_epoch(spec: DeviceSpec, dataset: DatasetFacts) -> int:
+    """Optimizer steps in a pass over the training images."""
+    return training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
+
+
+def steps_per_epoch_on(dataset: DatasetFacts) -> Callable[[TrainingSpec], int]:
+    """The same on one data set."""
+    return lambda spec: steps_per_epoch(spec, dataset)
 
 
 def _side_seen(spec: DeviceSpec, dataset: DatasetFacts) -> int:

@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session, aliased
 from app.db.tables import JobTable
 from app.db.types import database_in, database_now, now_seconds
 from app.domain.lifecycle import LIVE, JobState, after_loss
-from app.domain.specs import DATASET_IMPORT
+from app.domain.specs import DATASET_IMPORT, KEEPERS_KINDS
 from app.jobs.repository import JobRepository, NewEvent
-from app.webhooks.outbox import tell_of_job
 
 BACKOFF = [timedelta(seconds=seconds) for seconds in (0.5, 5, 30)]  #: after the first, second, … crash
 # One statement, which both databases read alike: two workers may meet the first of its kind at once.
@@ -83,10 +82,7 @@ class Claims:
         )
         job = self.session.scalars(statement).one_or_none()
         if job is not None:
-            self.jobs.append(job, [NewEvent("state", {"state": JobState.RUNNING, "previous": JobState.QUEUED})])
-            if job.started_at is None:  # once in a job's life, however often it is tried
-                job.started_at = datetime.now(UTC)
-                tell_of_job(self.session, job)
+            self.jobs.note_start(job)
         return job
 
     def _one_at_a_time(self) -> None:
@@ -187,11 +183,11 @@ class Claims:
 
 def _eligible(worker: Claimant) -> Select[str]:
     """Queued jobs that are due and that this worker has the devices for, the best first."""
-    is_import = JobTable.kind == DATASET_IMPORT
+    mine = JobTable.kind == DATASET_IMPORT if worker.imports else JobTable.kind.not_in(KEEPERS_KINDS)
     return (
         select(JobTable.id)
         .where(JobTable.state == JobState.QUEUED)
-        .where(is_import if worker.imports else ~is_import)
+        .where(mine)
         .where(or_(JobTable.not_before.is_(None), JobTable.not_before <= database_now()))
         .where(JobTable.device.in_(["any", worker.kind]), JobTable.devices <= worker.devices)
         .order_by(JobTable.priority.desc(), JobTable.id)
@@ -199,9 +195,9 @@ def _eligible(worker: Claimant) -> Select[str]:
 
 
 def _owners_of(running: int) -> Select[str]:
-    """Who has so many jobs running, or more; counted once for all that wait. An import keeps no worker busy."""
+    """Who has so many jobs running, or more; counted once for all that wait. The keeper's own keep no worker busy."""
     live = aliased(JobTable)
-    busy = live.state.in_(LIVE), live.kind != DATASET_IMPORT
+    busy = live.state.in_(LIVE), live.kind.not_in(KEEPERS_KINDS)
     return select(live.owner).where(*busy).group_by(live.owner).having(func.count() >= running)
 
 

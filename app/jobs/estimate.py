@@ -1,13 +1,18 @@
 """What a job would take, from its spec and the facts of its data set, without opening it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from app.datasets.service import DatasetFacts
-from app.domain.specs import DatasetImportSpec, RangeTestSpec, TrainingSpec
+from app.domain.plans import plan_of
+from app.domain.specs import AnySpec, DatasetImportSpec, DeviceSpec, PlanSpec, RangeTestSpec, TrainingSpec
 from app.domain.verification import Budget
-from app.jobs.checks import DeviceSpec, training_images
+from app.jobs.checks import steps_per_epoch, steps_per_epoch_on
+
+_WHY = "If every one of them runs to its end: {count}."
 
 
 class Estimate(BaseModel):
@@ -20,16 +25,55 @@ class Estimate(BaseModel):
     search_steps: int = Field(description="The most that a search of the learning rate takes besides.")
 
 
-def estimate(spec: DeviceSpec | DatasetImportSpec, dataset: DatasetFacts) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Jobs beside the one submitted, optimizer steps, and the most that searches take besides."""
+
+    children: int
+    steps: int
+    search_steps: int
+
+    def resolved(self) -> dict[str, dict[str, Any]]:
+        """As a plan carries it from the beginning."""
+        steps = {"steps": self.steps, "search_steps": self.search_steps}
+        told = f"{self.children} jobs of {self.steps:,} optimizer steps, and at most {self.search_steps:,} to search"
+        return {
+            name: {"value": value, "origin": "estimate", "reason": _WHY.format(count=told)}
+            for name, value in (("children", self.children), ("cost", steps))
+        }
+
+
+def estimate(spec: AnySpec, dataset: DatasetFacts) -> Estimate:
     """For a spec that was checked."""
-    steps, search = (0, 0) if isinstance(spec, DatasetImportSpec) else _steps(spec, dataset)
+    cost = _cost(spec, dataset)
     known = spec.model_dump(mode="json")
-    return Estimate(spec=known, dataset_id=dataset.id, children=0, steps=steps, search_steps=search)
+    return Estimate(
+        spec=known, dataset_id=dataset.id, children=cost.children, steps=cost.steps, search_steps=cost.search_steps
+    )
+
+
+def _cost(spec: AnySpec, dataset: DatasetFacts) -> Cost:
+    if isinstance(spec, DatasetImportSpec):
+        return Cost(0, 0, 0)
+    if isinstance(spec, PlanSpec):
+        return count_plan(spec, dataset, plan_of(spec).settle(steps_per_epoch_on(dataset)))
+    return Cost(0, *_steps(spec, dataset))
+
+
+def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]) -> Cost:
+    """All that a plan will train, if nothing of it fails."""
+    planned = plan_of(spec).planned(settled)
+    counted = [(one.times, *_steps(one.spec, dataset)) for one in planned]
+    return Cost(
+        sum(times for times, _, _ in counted),
+        sum(times * steps for times, steps, _ in counted),
+        sum(search for _, _, search in counted),
+    )
 
 
 def _steps(spec: DeviceSpec, dataset: DatasetFacts) -> tuple[int, int]:
     """Those of the work itself, and the most that a search takes besides."""
-    per_epoch = training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
+    per_epoch = steps_per_epoch(spec, dataset)
     if isinstance(spec, RangeTestSpec):
         return spec.repeats * spec.steps_for(per_epoch), 0
     return spec.epochs * per_epoch, _search_steps(spec, per_epoch)
@@ -38,6 +82,7 @@ def _steps(spec: DeviceSpec, dataset: DatasetFacts) -> tuple[int, int]:
 def _search_steps(spec: TrainingSpec, per_epoch: int) -> int:
     if spec.schedule.max_lr != "auto":
         return 0
-    budget = Budget.of(spec.epochs * per_epoch) if spec.schedule.pick == "best" else None
+    schedule = spec.schedule
+    budget = Budget.of(spec.epochs * per_epoch, most=schedule.search_steps) if schedule.pick == "best" else None
     # A sweep of a range that never diverges is extended, once.
     return budget.total if budget else 2 * spec.range_test().steps_for(per_epoch)

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from app.db.tables import JobTable, WorkerTable
 from app.db.types import database_now, now_seconds
 from app.domain.lifecycle import LIVE, JobState
-from app.domain.specs import DATASET_IMPORT
+from app.domain.specs import KEEPERS_KINDS
 
 LONGEST_PAUSE = timedelta(minutes=1)
-_FOR_WORKERS = JobTable.kind != DATASET_IMPORT  # the keeper looks for imports by itself
+_FOR_WORKERS = JobTable.kind.not_in(KEEPERS_KINDS)  # the keeper looks for its own by itself
 
 
 def due_hints(session: Session, *, base: timedelta, recent: timedelta) -> list[str]:

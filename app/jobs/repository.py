@@ -79,6 +79,13 @@ class JobRepository:
         self.append(job, [NewEvent("state", data)])
         tell_of_job(self.session, job)
 
+    def note_start(self, job: JobTable) -> None:
+        """Write into the history that a job has just begun to run; webhooks hear of the first time alone."""
+        self.append(job, [NewEvent("state", {"state": JobState.RUNNING, "previous": JobState.QUEUED})])
+        if job.started_at is None:
+            job.started_at = datetime.now(UTC)
+            tell_of_job(self.session, job)
+
     def _let_go(self, job: JobTable) -> None:
         """Nobody works on it any more; what it ran counts until its lease ended, if that was sooner."""
         if job.claimed_at is not None and job.lease_until is not None:
@@ -140,8 +147,9 @@ class JobRepository:
         self.session.execute(statement.values(model_id=None, revision=JobTable.revision + 1))
 
     def count_waiting(self, owner: str, *, most: int) -> int:
-        """How many jobs of an owner wait for a worker; counts no further than `most`."""
-        waiting = select(JobTable.id).where(JobTable.owner == owner, JobTable.state == JobState.QUEUED).limit(most)
+        """How many jobs of an owner wait, a plan's as one; counts no further than `most`."""
+        mine = JobTable.owner == owner, JobTable.state == JobState.QUEUED, JobTable.parent_id.is_(None)
+        waiting = select(JobTable.id).where(*mine).limit(most)
         return self.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
     def count_by_kind_and_state(self) -> list[tuple[str, str, int]]:
@@ -159,6 +167,13 @@ class JobRepository:
         statement = select(JobTable.id, JobTable.state, JobTable.owner).order_by(JobTable.id)
         found = self.session.execute(statement.where(JobTable.dataset_id == dataset_id, unfinished))
         return [(id, state, owner) for id, state, owner in found]
+
+
+def begin_again(job: JobTable, session: Session) -> None:
+    """A resumed job has its whole time limit, all its attempts, and nothing to wait for."""
+    job.ran_seconds, job.crashes, job.hints = 0.0, 0, 0
+    job.not_before = None
+    job.hinted_at = datetime.fromtimestamp(now_seconds(session), UTC)
 
 
 def _one(id: str, only: str | None) -> Select[JobTable]:

@@ -8,7 +8,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.db.tables import ArtifactTable, JobEventTable, JobTable
 from app.domain.lifecycle import JobState
 from app.domain.published import importable
-from app.domain.specs import DatasetImportSpec, RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs import (
+    PLAN_KINDS,
+    AnySpec,
+    ComparisonSpec,
+    DatasetImportSpec,
+    RangeTestSpec,
+    TrainingSpec,
+    parse_spec,
+)
 from app.domain.specs.fields import NO_NUL, Name, json_number, whole_number
 
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
@@ -49,6 +57,10 @@ class TrainingSubmission(TrainingSpec, DeviceEnvelope):
     """A training to run."""
 
 
+class ComparisonSubmission(ComparisonSpec, DeviceEnvelope):
+    """A comparison to run. What stands beside the spec holds for each of its jobs."""
+
+
 def _names_the_sets(schema: dict[str, Any]) -> None:
     """Which names there are; another one is refused with what it was perhaps meant to be."""
     schema["properties"]["dataset"]["enum"] = importable()
@@ -60,11 +72,11 @@ class DatasetImportSubmission(DatasetImportSpec, Envelope):
     model_config = ConfigDict(json_schema_extra=_names_the_sets)
 
 
-Submission = RangeTestSubmission | TrainingSubmission | DatasetImportSubmission
+Submission = RangeTestSubmission | TrainingSubmission | DatasetImportSubmission | ComparisonSubmission
 JobSubmission = Annotated[Submission, Field(discriminator="kind")]
 
 
-def spec_of(submission: Submission) -> RangeTestSpec | TrainingSpec | DatasetImportSpec:
+def spec_of(submission: Submission) -> AnySpec:
     """The spec alone, without its envelope."""
     return parse_spec(submission.model_dump(exclude=set(DeviceEnvelope.model_fields)))
 
@@ -121,6 +133,8 @@ class JobHead(Out):
     def of_facts(cls, facts: dict[str, Any], *, plots: list[str] | None = None) -> Self:
         """From its columns, its sorted tags, and, for a whole job, the names of its files."""
         links = _links(facts["id"], facts["model_id"], plots=plots)
+        if facts["kind"] in PLAN_KINDS:
+            links["children"] = f"/v1/jobs?parent_id={facts['id']}"
         return cls(**facts | {"progress": Progress(**facts["progress"])}, links=links)
 
 

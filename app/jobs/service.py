@@ -12,17 +12,18 @@ from app.callers import Caller, administrator
 from app.datasets.service import DatasetFacts, named_for_import, resolve
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
-from app.db.types import database_now, now_seconds
+from app.db.types import database_now
 from app.domain.lifecycle import JobState, Verb, after_verb
-from app.domain.specs import DatasetImportSpec
+from app.domain.plans import plan_of
+from app.domain.specs import AnySpec, DatasetImportSpec, PlanSpec
 from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
-from app.jobs.checks import DeviceSpec, check
-from app.jobs.repository import JobRepository
+from app.jobs.checks import check, check_plan, steps_per_epoch_on
+from app.jobs.estimate import count_plan
+from app.jobs.family import Family, fingerprint, is_plan
+from app.jobs.repository import JobRepository, begin_again
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import DeviceEnvelope, Submission, spec_of
-
-Spec = DeviceSpec | DatasetImportSpec
 
 
 def submit(
@@ -49,7 +50,9 @@ def submit(
         tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
         state=JobState.QUEUED,
         spec=spec.model_dump(mode="json"),
-        devices=1 if isinstance(spec, DatasetImportSpec) else spec.devices,
+        resolved=_settled(spec, dataset),
+        devices=1 if isinstance(spec, DatasetImportSpec | PlanSpec) else spec.devices,
+        fingerprint=_fingerprint(spec, dataset),
         dataset_id=dataset.id,
         source_id=source.id if source else None,
         created_at=datetime.now(UTC),
@@ -60,13 +63,30 @@ def submit(
     return job
 
 
-def checked(session: Session, submission: Submission, caller: Caller) -> tuple[Spec, DatasetFacts]:
+def _settled(spec: AnySpec, dataset: DatasetFacts) -> dict[str, Any]:
+    """Of a plan, what is known of it before it begins."""
+    if not isinstance(spec, PlanSpec):
+        return {}
+    settled = plan_of(spec).settle(steps_per_epoch_on(dataset))
+    return settled | count_plan(spec, dataset, settled).resolved()
+
+
+def _fingerprint(spec: AnySpec, dataset: DatasetFacts) -> str | None:
+    if isinstance(spec, DatasetImportSpec | PlanSpec):
+        return None
+    return fingerprint(spec, dataset.id, dataset.version)
+
+
+def checked(session: Session, submission: Submission, caller: Caller) -> tuple[AnySpec, DatasetFacts]:
     """What a submission runs and on what, or the problem with it."""
     spec = spec_of(submission)
     if isinstance(spec, DatasetImportSpec):
         return spec, named_for_import(spec.dataset)
     dataset = resolve(spec.dataset, session, caller)
-    check(spec, dataset)
+    if isinstance(spec, PlanSpec):
+        check_plan(spec, dataset)
+    else:
+        check(spec, dataset)
     return spec, dataset
 
 
@@ -110,15 +130,19 @@ def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:
     if to is not state:
         jobs.move(job, to)
     if verb is Verb.RESUME:
-        _begin_again(job, session)
+        begin_again(job, session)
+    if is_plan(job):
+        _ask_children(session, job, verb)
     return job
 
 
-def _begin_again(job: JobTable, session: Session) -> None:
-    """A resumed job has its whole time limit, all its attempts, and nothing to wait for."""
-    job.ran_seconds, job.crashes, job.hints = 0.0, 0, 0
-    job.not_before = None
-    job.hinted_at = datetime.fromtimestamp(now_seconds(session), UTC)
+def _ask_children(session: Session, plan: JobTable, verb: Verb) -> None:
+    """What is asked of a plan is asked of its jobs; one that has any goes on as one that runs already."""
+    family = Family(session, plan)
+    family.ask(verb)
+    if verb is Verb.RESUME and plan.state == JobState.QUEUED and family.standing():
+        plan.state = JobState.RUNNING
+        JobRepository(session).note_start(plan)
 
 
 def _conflict(verb: Verb, state: JobState) -> Conflict:
@@ -141,14 +165,30 @@ def _too_many(most: int) -> TooManyRequests:
 
 
 def delete(database: Database, store: ArtifactStore, id: str, caller: Caller) -> None:
-    """Remove an ended job with its history and artifacts, in a transaction of its own; its model stays."""
+    """Remove an ended job with its history and artifacts, and a plan with its jobs, in a transaction; models stay."""
     with database.transaction() as session:
         jobs = JobRepository(session)
         job = _lock(jobs, id, caller)
-        if not JobState(job.state).ended:
-            raise Conflict("job_not_ended", f"The job is {job.state}.", "Cancel it first: POST …/cancel.")
-        jobs.delete(job)
-    store.discard_below(f"jobs/{id}/")
+        gone = [job, *_deletable_children(session, job)]
+        ids = [one.id for one in gone]
+        for one in gone:
+            jobs.delete(one)
+    for gone_id in ids:
+        store.discard_below(f"jobs/{gone_id}/")
+
+
+def _deletable_children(session: Session, job: JobTable) -> list[JobTable]:
+    """Of a job that may be deleted, what is deleted with it; raises Conflict for one that may not."""
+    if not JobState(job.state).ended:
+        raise Conflict("job_not_ended", f"The job is {job.state}.", "Cancel it first: POST …/cancel.")
+    children = Family(session, job).rows() if is_plan(job) else []
+    if busy := [child.id for child in children if not JobState(child.state).ended]:
+        raise Conflict("job_not_ended", f"{len(busy)} of its jobs are just being stopped.", "Ask again in a moment.")
+    parent = session.get(JobTable, job.parent_id) if job.parent_id else None
+    if parent is not None and not JobState(parent.state).ended:
+        detail = f"The job is part of {parent.id}, which is {parent.state} and needs its result."
+        raise Conflict("parent_not_ended", detail, "Delete it once that has ended, or cancel that.")
+    return children
 
 
 def artifacts(session: Session, job_id: str) -> list[ArtifactTable]:

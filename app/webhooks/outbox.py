@@ -17,8 +17,8 @@ from app.webhooks.events import OF_STATES, EventType, body_of, facts_of_dataset,
 
 
 def tell_of_job(session: Session, job: JobTable) -> None:
-    """Tell of the state that a job has just come to, if it is one that is told of."""
-    event = OF_STATES.get(job.state)
+    """Tell of the state that a job has just come to, if it is one that is told of, and the job no part of a plan."""
+    event = OF_STATES.get(job.state) if job.parent_id is None else None
     if event is not None:
         _tell(session, job.owner, event, lambda: facts_of_job(job))
 

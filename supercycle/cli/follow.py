@@ -71,6 +71,6 @@ def _show_events(job: Job, view: View) -> None:
     standing = Standing()
     for event in job.events():
         standing.take(event)
-        if event.type == "steps" and standing.lacks_totals:
+        if event.type in ("steps", "child") and standing.lacks_totals:
             fill_in_totals(job, standing)
         view.show(event, standing)

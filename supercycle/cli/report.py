@@ -18,7 +18,7 @@ from supercycle.cli.output import (
 from supercycle.jobs import Job
 from supercycle.transport import Json
 
-IMPORT = "dataset_import"
+IMPORT, COMPARISON = "dataset_import", "comparison"
 HEAD = ("id", "kind", "name", "tags", "state", "phase")
 HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
 DIGEST_LETTERS = 12
@@ -59,9 +59,10 @@ def outcome(job: Json) -> None:
             ("test accuracy", result.get("test_accuracy")),
             ("epochs", result.get("epochs_run")),
             ("seconds", result.get("seconds")),
-            ("warnings", result.get("warnings")),
+            ("warnings", _warnings(job, result)),
             ("model", job.get("model_id")),
             *(_imported(result) if job["kind"] == IMPORT else ()),
+            *(_compared(result) if job["kind"] == COMPARISON and result else ()),
         ]
     )
     _print_error(job)
@@ -77,13 +78,34 @@ def _imported(result: Json) -> list[tuple[str, object]]:
     return [("data set", f"{result['name']} {words}"), ("classes", len(result["classes"])), ("images", images)]
 
 
+def _warnings(job: Json, result: Json) -> object:
+    """Codes; of a comparison, sentences."""
+    found = result.get("warnings")
+    return " ".join(found) if found and job["kind"] == COMPARISON else found
+
+
+def _compared(result: Json) -> list[tuple[str, object]]:
+    """What a comparison has found, the goal first, then each arm's accuracy."""
+    measure = "test_accuracy" if result["measure"] == "test_accuracy" else "best_validation_accuracy"
+    arms = [(name, arm[measure]) for name, arm in result["arms"].items()]
+    goal, beside = result["verdict"], result["one_cycle_minus_best_control"]
+    against = beside and beside["difference"] and f"{beside['difference']['mean']:+.2f} points ({beside['control']})"
+    return [
+        ("goal", f"{goal['verdict'].replace('_', ' ')}: {goal['reason']}"),
+        ("one cycle minus best control", against),
+        *((name, percent(found["mean"]) if found else "failed") for name, found in arms),
+    ]
+
+
 def whole(job: Json) -> None:
     """All there is to know: the job, its spec, what the service settled, its result."""
     facts = [*((name, job.get(name)) for name in HEAD), ("progress", _progress(job)), *_terms(job)]
     print_facts([*facts, *((name, tidy(job.get(name))) for name in HISTORY)])
     _print_part("spec", [[name, field_text(name, value)] for name, value in job["spec"].items() if name != "kind"])
     _print_part("settled by the service", _resolved_rows(job["resolved"]))
-    _print_part("result", [[name, field_text(name, value)] for name, value in (job["result"] or {}).items()])
+    result = job["result"] or {}
+    rows = _compared(result) if result and job["kind"] == COMPARISON else result.items()
+    _print_part("result", [[name, field_text(name, value)] for name, value in rows])
     _print_error(job)
     _say_what_next(job)
 

@@ -194,6 +194,16 @@ def read_pairs(text: str) -> Json:
     return {name: read_value(value) if equals else True for name, equals, value in pairs}
 
 
+def read_numbers(text: str) -> list[float]:
+    """`0.5,0.125` as a list."""
+    try:
+        return [float(number) for number in text.split(",") if number]
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no list of numbers, such as 0.5,0.125", param_hint="--fractions"
+        ) from error
+
+
 def _as_given(value: Any) -> Any:  # noqa: ANN401
     return value
 
@@ -219,6 +229,8 @@ OPTIONS: Places = {
         for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained")
     },
     **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
+    **{name: ((name,), _as_given) for name in ("seeds", "fraction", "margin", "search_steps", "reuse")},
+    "fractions": (("fractions",), read_numbers),
     "architecture": (("architecture",), read_named),
     "optimizer": (("optimizer", "name"), _as_given),
     "momentum": (("optimizer", "momentum"), _as_given),

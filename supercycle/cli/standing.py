@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from supercycle.cli.output import percent, printable
-from supercycle.events import PAUSED, Event
+from supercycle.events import ENDED_STATES, PAUSED, Event
 from supercycle.jobs import Job
 
 # States that a job passes or rests in; how it ended is told once all is known.
@@ -28,6 +28,7 @@ class Standing:
     learning_rate: float | None = None
     loss: float | None = None
     accuracy: float | None = None
+    children_ended: int = 0  #: of a plan, whose phases count them
 
     def take(self, event: Event) -> None:
         """Bring it up to date with one more event."""
@@ -41,11 +42,14 @@ class Standing:
             self.learning_rate, self.loss = data["learning_rate"][-1], data["loss"][-1]
         elif event.type == "epoch":
             self.epoch, self.accuracy = data["epoch"], data["validation_accuracy"]
+        elif event.type == "child":
+            self.children_ended += data["state"] in ENDED_STATES
+            self.step = self.children_ended
         elif event.type == "rewind":
             self.step = data["to_step"]
 
     def _begin(self, phase: str) -> None:
-        self.phase, self.step = phase, 0
+        self.phase, self.step = phase, self.children_ended
         self.steps = self.epochs = self.learning_rate = self.loss = self.accuracy = None
 
     @property
@@ -72,7 +76,8 @@ class Standing:
 def fill_in_totals(job: Job, standing: Standing) -> None:
     """Ask how long the phase is. The row knows of the present one, which may grow; the metrics of one that is over."""
     data = job.refresh().data
-    standing.epochs = data["spec"].get("epochs") if standing.phase == "training" else None
+    is_training = data["kind"] == standing.phase == "training"
+    standing.epochs = data["spec"].get("epochs") if is_training else None
     if data["phase"] == standing.phase:
         standing.steps = data["progress"]["steps"]
     else:
@@ -88,6 +93,8 @@ def note_on(event: Event) -> str:
         return printable(f"back to step {data['to_step']}: {data['reason']}")
     if event.type == "warning":
         return printable(f"warning: {data['detail']} ({data['code']})")
+    if event.type == "child" and data["state"] != "queued":
+        return printable(f"{data['key']} {data['state']} ({data['job_id']})")
     if event.type == "log" and data["level"] in ("warning", "error"):
         return printable(f"{data['level']}: {data['message']}")
     return ""

@@ -83,6 +83,20 @@ def check_own_images(folder: Path, printed: str, client: Client) -> None:
     assert "my-digits" not in [dataset["name"] for dataset in client.datasets()]
 
 
+def check_comparing(folder: Path, printed: str, client: Client) -> None:
+    assert "\nchildren  18\n" in printed
+    assert "one cycle minus best control" in printed
+    page = (folder / "compared" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert (folder / "compared" / "report.csv").read_text().count("\n") == 19  # and a header
+    first, second = list(client.jobs(kind="comparison"))[::-1]
+    assert (first.state, second.state) == ("succeeded", "succeeded")
+    assert len(list(first.children())) == 18
+    assert second.refresh().data["result"]["arms"].keys() == {
+        "baseline", "one_cycle", "one_cycle@0.5", "one_cycle@0.125", "linear", "cosine", "big",
+    }  # fmt: skip
+
+
 def check_automating(folder: Path, printed: str, client: Client) -> None:
     first, second = re.findall(r"^(job_\w+) training$", printed, re.MULTILINE)
     assert first == second
@@ -96,6 +110,7 @@ def check_automating(folder: Path, printed: str, client: Client) -> None:
 CHECKS: dict[str, Check] = {
     "README.md": check_readme,
     "docs/howto/automate.md": check_automating,
+    "docs/howto/compare.md": check_comparing,
     "docs/howto/own-images.md": check_own_images,
     "docs/howto/find-a-learning-rate.md": check_finding,
     "docs/howto/follow-a-job.md": check_following,

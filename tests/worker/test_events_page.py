@@ -17,6 +17,7 @@ from app.webhooks.events import EVENT_TYPES, OF_STATES, facts_of_job
 from worker.engine import cycles, range_test, training
 from worker.engine import events as engine
 from worker.engine.events import CheckpointSaved, EpochDone, Logged, PhaseStarted, Rewound, StepsDone, Warned
+from worker.keeper.coordinator import Known, tell_of_children
 from worker.messages import FileMade, Happened
 from worker.reporter import Reporter
 
@@ -80,6 +81,9 @@ def history(database, settings, claimed, read, tmp_path):
     ):
         reporter.take(Happened(event))
     reporter.take(FileMade(picture.name, picture, 9, "0" * 64, "image/png"))
+    with database.transaction() as session:
+        jobs = Claims(session, lease=settings.lease).jobs
+        tell_of_children(jobs, jobs.lock(lease.job_id), Known(), {"one_cycle/0": ("job_x", JobState.QUEUED, 0.0)})
     reporter.commit_with(lambda claims: claims.finish(lease, JobState.FAILED, error=CANCELLED | {"attempt": 1}))
     return [EventOut.of(row).model_dump() for row in read(lease.job_id)[1]]
 
@@ -130,6 +134,7 @@ class TestWords:
     def test_phases_are_those_that_begin(self):
         constants = {module._PHASE for module in (range_test, training)} | {cycles.PHASE}
         constants |= {"downloading", "checking"}  # of the keeper's imports
+        constants |= {"reporting"}  # of plans
         row = re.search(r"^\| `phase` \| text \| (.+) \|$", TYPES["phase"], re.MULTILINE)[1]
         assert set(re.findall(r"`(\w+)`", row)) == literals(first_arguments("PhaseStarted")) | constants
 

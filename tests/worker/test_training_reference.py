@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 from app.domain.presets import PRESETS
-from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs import ComparisonSpec, RangeTestSpec, TrainingSpec, parse_spec
 from app.domain.specs.layers import LAYER_TYPES, CustomArchitecture
+from app.domain.specs.training import TrainingOptions
 from app.domain.suggestion import WarningCode
 from worker import training_reference
 
@@ -48,6 +49,10 @@ class TestFields:
         (kind,) = get_args(spec.model_fields["kind"].annotation)
         listed = first_cells("## Fields of both kinds") | first_cells(f'## `"kind": "{kind}"`')
         assert listed == set(spec.model_fields) - {"kind"}
+
+    def test_a_comparison_has_its_own_and_those_of_trainings(self):
+        listed = first_cells('## `"kind": "comparison"`')
+        assert listed == set(ComparisonSpec.model_fields) - set(TrainingOptions.model_fields) - {"kind"} | {"epochs"}
 
     @pytest.mark.parametrize(("part", "models"), training_reference.PARTS.items())
     def test_every_field_of_a_part_stands_there(self, part, models):

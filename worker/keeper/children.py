@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING
 
@@ -26,8 +27,9 @@ def start(
         command, stdin=subprocess.PIPE, stdout=output, env=known, start_new_session=True, pass_fds=inherited
     )
     assert process.stdin is not None  # noqa: S101 - asked for above
-    process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
-    process.stdin.flush()  # and stays open: its end is the end of the child
+    with suppress(BrokenPipeError):  # it has ended already, which its exit code tells
+        process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
+        process.stdin.flush()  # and stays open: its end is the end of the child
     return process
 
 
@@ -36,7 +38,8 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
     if process.stdin:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # what it has never read
+            process.stdin.close()
 
 
 def end_with_parent() -> None:

@@ -19,6 +19,7 @@ from app.parent import follow_stdin
 from app.queue import CeleryQueue
 from app.wakes import announcer
 from worker.keeper.collector import Collector
+from worker.keeper.coordinator import Coordinator
 from worker.keeper.deliveries import Deliverer
 from worker.keeper.election import Election
 from worker.keeper.import_desk import ImportDesk
@@ -55,8 +56,10 @@ class Keeper:
         self._over = over
         self._database = Database(settings.database, announce=announcer(settings))
         self._election = Election(self._database, lease=settings.lease)
-        self._sweeper = Sweeper(database=self._database, queue=CeleryQueue(settings), settings=settings)
+        queue = CeleryQueue(settings)
+        self._sweeper = Sweeper(database=self._database, queue=queue, settings=settings)
         store = ArtifactStore(settings.storage)
+        self._coordinator = Coordinator(self._database, store, settings, queue=queue)
         quota, floor = Quota.of(settings), settings.disk_floor_bytes
         self._importer = Importer(self._database, store, quota=quota, floor_bytes=floor)
         self._import_desk = ImportDesk(self._database, settings)
@@ -66,6 +69,7 @@ class Keeper:
         self._deliverer = Deliverer(self._database, send=sender.send)
         self._duties: tuple[Callable[[], object], ...] = (
             self._sweeper.sweep,
+            self._coordinator.advance,
             self._importer.advance,
             self._import_desk.advance,
             self._deliverer.advance,
@@ -81,6 +85,7 @@ class Keeper:
                 self._round()
         finally:
             self._importer.stop()
+            self._coordinator.stop()
             self._give_back()
             self._deliverer.stop(patience_seconds=STOP_SECONDS)
         if self._elected:
@@ -99,6 +104,7 @@ class Keeper:
                 self._do(duty)
         elif was_elected:
             self._importer.stop()
+            self._coordinator.stop()
             self._give_back()
             self._deliverer.stop()
             self._sweeper.pause()

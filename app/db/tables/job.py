@@ -30,6 +30,8 @@ class JobTable(Base):
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     parent_id: Mapped[str | None]
+    child_key: Mapped[str | None]  #: the place in its parent's plan
+    fingerprint: Mapped[str | None]  #: of spec, data and code: two jobs with the same would do the same
     source_id: Mapped[str | None]
     dataset_id: Mapped[str]
     model_id: Mapped[str | None]
@@ -64,6 +66,8 @@ class JobTable(Base):
         # In the order of a list, with all it is filtered by: what does not fit is skipped within the index.
         Index("ix_jobs_list", "parent_id", "id", "state", "kind", "owner"),
         Index("ix_jobs_owner_id", "owner", "id"),
+        Index("ux_jobs_parent_id_child_key", "parent_id", "child_key", unique=True),
+        Index("ix_jobs_fingerprint", "fingerprint"),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from app.domain.specs.comparison import COMPARISON, ComparisonSpec
 from app.domain.specs.dataset_import import DATASET_IMPORT, DatasetImportSpec
 from app.domain.specs.fields import Part
 from app.domain.specs.parts import (
@@ -22,34 +23,44 @@ from app.domain.specs.policies import ConstantLr, CosineDecay, LinearDecay, OneC
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 
-JobSpec = Annotated[RangeTestSpec | TrainingSpec | DatasetImportSpec, Field(discriminator="kind")]
+DeviceSpec = RangeTestSpec | TrainingSpec  #: what a worker runs
+PlanSpec = ComparisonSpec  #: what is made of such jobs
+AnySpec = DeviceSpec | DatasetImportSpec | PlanSpec
+JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[RangeTestSpec | TrainingSpec | DatasetImportSpec] = TypeAdapter(JobSpec)
-_on_device: TypeAdapter[RangeTestSpec | TrainingSpec] = TypeAdapter(
-    Annotated[RangeTestSpec | TrainingSpec, Field(discriminator="kind")]
-)
+PLAN_KINDS = (COMPARISON,)
+#: What no worker claims: the keeper does it.
+KEEPERS_KINDS = (DATASET_IMPORT, *PLAN_KINDS)
+
+_adapter: TypeAdapter[AnySpec] = TypeAdapter(JobSpec)
+_on_device: TypeAdapter[DeviceSpec] = TypeAdapter(Annotated[DeviceSpec, Field(discriminator="kind")])
 
 
-def parse_spec(data: object) -> RangeTestSpec | TrainingSpec | DatasetImportSpec:
+def parse_spec(data: object) -> AnySpec:
     """Read a spec from plain data, as it lies in a row; raises pydantic's ValidationError."""
     return _adapter.validate_python(data)
 
 
-def parse_device_spec(data: object) -> RangeTestSpec | TrainingSpec:
+def parse_device_spec(data: object) -> DeviceSpec:
     """The same for what a worker runs."""
     return _on_device.validate_python(data)
 
 
 __all__ = [
     "DATASET_IMPORT",
+    "KEEPERS_KINDS",
+    "PLAN_KINDS",
     "Adam",
     "AdamW",
+    "AnySpec",
     "Architecture",
     "Augmentation",
+    "ComparisonSpec",
     "ConstantLr",
     "CosineDecay",
     "DatasetImportSpec",
     "DatasetRef",
+    "DeviceSpec",
     "EarlyStopping",
     "Freeze",
     "JobSpec",
@@ -57,6 +68,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "Part",
+    "PlanSpec",
     "Policy",
     "Preprocessing",
     "RangeTestSpec",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 
-from app.domain.specs.fields import OpenShare, Part, PositiveNumber, Share, at_odds, json_number
+from app.domain.specs.fields import OpenShare, Part, PositiveNumber, Share, at_odds, json_number, whole_number
 
 MaxLr = Literal["auto"] | PositiveNumber
 Momentum = Annotated[float, Field(ge=0, lt=1), BeforeValidator(json_number)]
@@ -46,12 +46,19 @@ class _Policy(Part):
         'the training has the steps for it, "margin" goes by the range test alone, the others take its landmark of '
         "that name.",
     )
+    search_steps: Annotated[int, Field(ge=120, le=10_000_000), BeforeValidator(whole_number)] | None = Field(
+        None,
+        description='With pick "best": the most optimizer steps that finding max_lr takes, range test and short cycles '
+        "together; by default 30 % of the training's, and never more than that.",
+    )
 
     @model_validator(mode="after")
     def _picks_only_what_is_open(self) -> Self:
         if self.pick != "best" and self.max_lr != "auto":
             message = f'pick "{self.pick}" says what max_lr "auto" takes, and max_lr is {self.max_lr:g}; leave one out'
             raise at_odds("pick", message)
+        if self.search_steps is not None and (self.max_lr != "auto" or self.pick != "best"):
+            raise at_odds("search_steps", 'only max_lr "auto" with pick "best" is searched for so long; leave it out')
         return self
 
 

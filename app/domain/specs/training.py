@@ -26,17 +26,10 @@ def _unknown_preset(name: object) -> ValidationError:
     return ValidationError.from_exception_data("TrainingSpec", [entry])
 
 
-class TrainingSpec(LeafSpec):
-    """`{"kind": "training", "dataset": "digits", "architecture": "resnet9"}` is enough."""
+class TrainingOptions(LeafSpec):
+    """What a training says beside its schedule, so that a comparison of schedules can say it for all of them."""
 
-    model_config = ConfigDict(json_schema_extra=_asks_for_less_with_a_preset)
-
-    kind: Literal["training"] = Field(description="Says that this is a training.")
-    preset: PresetName | None = Field(
-        None, description="Fill every field from this named spec; what is given beside it wins, field by field."
-    )
     epochs: Epochs = Field(10, description="Passes over the training images.")
-    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the end; left out: never.")
     freeze: FreezeField | None = Field(
         None, description="Train only the head for so many epochs, then everything; needs pretrained weights."
@@ -55,16 +48,6 @@ class TrainingSpec(LeafSpec):
         "images, and evaluate them again.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401
-        name = data.get("preset") if isinstance(data, dict) else None
-        if name is None:
-            return data
-        if not isinstance(name, str) or name not in PRESETS:
-            raise _unknown_preset(name)
-        return filled(name, data)
-
     @model_validator(mode="after")
     def _unfreezes_something(self) -> Self:
         if self.freeze is not None and not self.pretrained:
@@ -74,6 +57,28 @@ class TrainingSpec(LeafSpec):
                 "freeze", f"of {self.epochs} epochs, {self.freeze.epochs} frozen ones leave none for the body"
             )
         return self
+
+
+class TrainingSpec(TrainingOptions):
+    """`{"kind": "training", "dataset": "digits", "architecture": "resnet9"}` is enough."""
+
+    model_config = ConfigDict(json_schema_extra=_asks_for_less_with_a_preset)
+
+    kind: Literal["training"] = Field(description="Says that this is a training.")
+    preset: PresetName | None = Field(
+        None, description="Fill every field from this named spec; what is given beside it wins, field by field."
+    )
+    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401
+        name = data.get("preset") if isinstance(data, dict) else None
+        if name is None:
+            return data
+        if not isinstance(name, str) or name not in PRESETS:
+            raise _unknown_preset(name)
+        return filled(name, data)
 
     @model_validator(mode="after")
     def _cycles_a_beta1_there_is(self) -> Self:

@@ -118,7 +118,7 @@ class TestUnions:
         found = problems({**TRAINING, "optimizer": {"name": "adam", "nesterov": True}})
         assert found == [("training.optimizer.adam.nesterov", "Extra inputs are not permitted")]
 
-    @pytest.mark.parametrize("kind", [None, "dataset_import", "comparison", "Training", 1])
+    @pytest.mark.parametrize("kind", [None, "dataset_import", "compare", "Training", 1])
     def test_kinds_that_do_not_exist(self, problems, kind):
         assert len(problems({**TRAINING, "kind": kind})) == 1
 

@@ -72,7 +72,7 @@ class TestClone:
             ({"epoch": 3}, "unknown_field", "#/epoch"),
             ({"optimizer": {"beta1": 0.9}}, "unknown_field", "#/optimizer/beta1"),
             ({"dataset": "digit"}, "unknown_dataset", "#/dataset"),
-            ({"kind": "comparison"}, "unknown_option", "#/kind"),
+            ({"kind": "compare"}, "unknown_option", "#/kind"),
         ],
     )
     def test_what_does_not_fit(self, client, cancelled, changes, code, pointer):

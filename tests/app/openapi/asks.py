@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.app.openapi.planned import COMPARISON
 from tests.app.openapi.world import HOOK, MINIMAL, OWNER, RANGE_TEST, TRAINING
 
 NOWHERE = {name: f"{prefix}_{'0' * 26}" for name, prefix in
@@ -52,6 +53,7 @@ ASKS = [
     # Jobs
     Ask("submit_job", 202, "training", body=TRAINING),
     Ask("submit_job", 202, "range_test", body=RANGE_TEST),
+    Ask("submit_job", 202, "comparison", body=COMPARISON),
     Ask("submit_job", 202, "dataset_import", body={"kind": "dataset_import", "dataset": "EuroSAT"}),
     Ask("submit_job", 200, "validate_only", body=MINIMAL | {"epochs": 5}, query={"validate_only": "true"}),
     Ask("list_jobs", 200, "page", query={"limit": 1, "state": "succeeded"}),
@@ -74,6 +76,7 @@ ASKS = [
     _of_job("clone_job", 422, "trained", body={"dataset": "digitz"}),
     _of_job("delete_job", 204, "cancelled", "ended"),
     _of_job("delete_job", 409, "running"),
+    _of_job("delete_job", 409, "part"),
     _of_job("list_events", 200, "trained", "page", query={"after": 3, "limit": 3}),
     _of_job("list_events", 200, "trained", "stream", headers=_STREAM | {"Last-Event-ID": "8"}),
     _of_job("list_events", 204, "swept", "nothing_more", headers=_STREAM | {"Last-Event-ID": "99"}),

@@ -33,6 +33,7 @@ from app.jobs.repository import NewEvent
 from app.main import create_app
 from app.state import State
 from app.webhooks import due
+from tests.app.openapi.planned import COMPARISON, begin
 from worker.keeper.imports import Importer
 
 WORKED = json.loads((Path(__file__).parent / "worked.json").read_text("utf-8"))
@@ -258,6 +259,8 @@ def _add_jobs(world: World) -> None:
     for name in ("running", "to_cancel", "to_pause", "stopping"):
         world.ids[name] = hand.claim(MINIMAL | {"dataset": "pets", "batch_size": 4}).job_id
     world.ids |= {name: world.submit() for name in ("queued", "paused", "cancelled", "to_resume")}
+    world.ids["plan"] = world.submit(COMPARISON)
+    world.ids["part"] = begin(world.parts.database, world.ids["plan"])
     for verb, name in (("pause", "paused"), ("pause", "to_resume"), ("cancel", "cancelled"), ("cancel", "stopping")):
         world.client.post(f"/v1/jobs/{world.ids[name]}/{verb}", headers=world.header(OWNER))
 

@@ -1,0 +1,110 @@
+"""The plan of a comparison: each arm searches its learning rate with its first seed, and trains with it on the others.
+
+The search takes the same number of optimizer steps in every arm, or an arm that may search longer would win by that.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from app.domain.plans.family import Child, Children, NewChild, Planned, Step
+from app.domain.specs.comparison import ComparisonSpec, arms_of
+from app.domain.specs.training import TrainingSpec
+from app.domain.verification import BUDGET_SHARE, FEWEST_STEPS
+
+_WHY_SEARCH = (
+    "The most optimizer steps that every arm's search for max_lr takes: {share:.0%} of those of {arm}, the shortest."
+)
+_WHY_NONE = (
+    "{arm} has {steps} optimizer steps, too few to spare any for short cycles: every arm takes what a range test says."
+)
+
+
+class ComparisonPlan:
+    """One comparison."""
+
+    def __init__(self, spec: ComparisonSpec) -> None:
+        self.spec = spec
+        self.arms = arms_of(spec)
+
+    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+        """The steps of each arm's search."""
+        if self.spec.search_steps is not None:
+            reason = "Given as search_steps."
+            return {"search_steps": {"value": self.spec.search_steps, "origin": "spec", "reason": reason}}
+        steps = {name: arm.epochs * steps_per_epoch(arm) for name, arm in self.arms.items()}
+        shortest = min(steps, key=steps.__getitem__)
+        if steps[shortest] < FEWEST_STEPS:
+            value, reason = None, _WHY_NONE.format(arm=shortest, steps=steps[shortest])
+        else:
+            value = math.floor(BUDGET_SHARE * steps[shortest])
+            reason = _WHY_SEARCH.format(share=BUDGET_SHARE, arm=shortest)
+        return {"search_steps": {"value": value, "origin": "plan", "reason": reason}}
+
+    def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """Every arm."""
+        most = resolved["search_steps"]["value"]
+        return [self._planned(name, searching(arm, most=most)) for name, arm in self.arms.items()]
+
+    def _planned(self, name: str, arm: TrainingSpec) -> Planned:
+        change = self.spec.arms.get(name) or {}
+        return Planned(_with_seed(arm, self.spec.seed), self.spec.seeds, ("arms", name), frozenset(change))
+
+    def advance(self, resolved: Mapping[str, Any], children: Children) -> Step:
+        """Arms whose first training has ended go on to their other seeds; one whose first has failed is left there."""
+        most = resolved["search_steps"]["value"]
+        wanted = [child for name in self.arms for child in self._wanted(name, children, most=most)]
+        new = [child for child in wanted if child.key not in children]
+        # The order of the arms must not coincide with what a machine does meanwhile.
+        random.Random(f"{self.spec.seed} {len(children)}").shuffle(new)  # noqa: S311 - no secret
+        failed = sum(self._is_lost(name, children) for name in self.arms)
+        total = len(self.arms) * self.spec.seeds - failed * (self.spec.seeds - 1)
+        return Step(new, total, is_over=not new and all(child.ended for child in children.values()))
+
+    def _wanted(self, name: str, children: Children, *, most: int | None) -> Iterator[NewChild]:
+        """The children of an arm that can be told by now."""
+        arm, (first, *others) = self.arms[name], self.spec.all_seeds
+        yield self._child(name, searching(arm, most=most), first)
+        searched = children.get(key_of(name, first))
+        if arm.schedule.max_lr != "auto":
+            yield from (self._child(name, arm, seed) for seed in others)
+        elif searched is not None and searched.succeeded:
+            yield from (self._child(name, at_rate(arm, _rate_of(searched)), seed) for seed in others)
+
+    def _child(self, name: str, arm: TrainingSpec, seed: int) -> NewChild:
+        return NewChild(key_of(name, seed), _with_seed(arm, seed), reuse=self.spec.reuse)
+
+    def _is_lost(self, name: str, children: Children) -> bool:
+        """Whether there is no learning rate for the arm's other seeds."""
+        first = children.get(key_of(name, self.spec.seed))
+        is_open = self.arms[name].schedule.max_lr == "auto"
+        return is_open and first is not None and first.ended and not first.succeeded
+
+
+def key_of(arm: str, seed: int) -> str:
+    """The place of a training in its comparison."""
+    return f"{arm}/{seed}"
+
+
+def searching(arm: TrainingSpec, *, most: int | None) -> TrainingSpec:
+    """The arm, searching for so many steps; one whose rate or pick was given stays as it is."""
+    schedule = arm.schedule
+    if schedule.max_lr != "auto" or schedule.pick != "best":
+        return arm
+    change = {"pick": "margin", "search_steps": None} if most is None else {"search_steps": most}
+    return arm.model_copy(update={"schedule": schedule.model_copy(update=change)})
+
+
+def at_rate(arm: TrainingSpec, rate: float) -> TrainingSpec:
+    """The arm with this max_lr."""
+    change = {"max_lr": rate, "pick": "best", "search_steps": None}
+    return arm.model_copy(update={"schedule": arm.schedule.model_copy(update=change)})
+
+
+def _rate_of(child: Child) -> float:
+    return float(child.resolved["max_lr"]["value"])
+
+
+def _with_seed(arm: TrainingSpec, seed: int) -> TrainingSpec:
+    return arm.model_copy(update={"seed": seed})

@@ -1,0 +1,60 @@
+"""What a plan sees of its children, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.lifecycle import JobState
+from app.domain.specs import RangeTestSpec, TrainingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A job of the plan's, as it is now."""
+
+    key: str  #: its place in the plan, e.g. `one_cycle/3`
+    id: str
+    state: JobState
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state.ended
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has a result."""
+        return self.state is JobState.SUCCEEDED
+
+
+Children = Mapping[str, Child]  #: by key
+
+
+@dataclass(frozen=True, slots=True)
+class NewChild:
+    """A job to be made."""
+
+    key: str
+    spec: TrainingSpec | RangeTestSpec
+    reuse: bool = False  #: an ended job's result will do, if there is one that ran just this
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A training that is planned, perhaps several times with other seeds; only the first searches its learning rate."""
+
+    spec: TrainingSpec
+    times: int
+    place: tuple[str, ...]  #: in the plan's spec, of what is its own
+    own: frozenset[str]  #: fields that stand there
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done next: jobs to make, or, where all have ended, the report."""
+
+    new: Sequence[NewChild]
+    total: int  #: children that the plan will have, as far as that can be told
+    is_over: bool

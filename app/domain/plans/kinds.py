@@ -1,0 +1,32 @@
+"""The kinds of plan there are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from app.domain.plans.comparison import ComparisonPlan
+from app.domain.plans.family import Children, Planned, Step
+from app.domain.specs import PlanSpec, TrainingSpec
+from app.domain.specs.comparison import COMPARISON
+
+StepsPerEpoch = Callable[[TrainingSpec], int]
+
+
+class Plan(Protocol):
+    """One plan."""
+
+    def settle(self, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, Any]]:
+        """What is settled once, when it is submitted: value, origin and reason by name."""
+
+    def planned(self, resolved: Mapping[str, Any]) -> Sequence[Planned]:
+        """All that it will train: it is checked and counted before anything is queued."""
+
+    def advance(self, resolved: Mapping[str, Any], children: Children) -> Step:
+        """What is to be done next."""
+
+
+PLANS: dict[str, Callable[[Any], Plan]] = {COMPARISON: ComparisonPlan}
+
+
+def plan_of(spec: PlanSpec) -> Plan:
+    """The plan that a spec describes."""
+    return PLANS[spec.kind](spec)

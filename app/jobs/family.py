@@ -1,0 +1,124 @@
+"""A plan's children in the database, within the caller's transaction: made once, steered and deleted with it."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from app.db.tables import JobTable
+from app.db.types import database_now
+from app.domain.lifecycle import ENDED, JobState, Verb, after_verb
+from app.domain.plans import Child, NewChild
+from app.domain.specs import PLAN_KINDS, DeviceSpec
+from app.ids import new_id
+from app.jobs.repository import JobRepository, NewEvent, begin_again
+
+INHERITED = (
+    "owner", "priority", "device", "dataset_id", "max_attempts", "max_runtime_seconds", "on_time_limit",
+)  # fmt: skip
+
+
+def is_plan(job: JobTable) -> bool:
+    """Whether it is made of other jobs."""
+    return job.kind in PLAN_KINDS
+
+
+class Family:
+    """The children of one plan."""
+
+    def __init__(self, session: Session, parent: JobTable) -> None:
+        self._session = session
+        self._jobs = JobRepository(session)
+        self._parent = parent
+
+    def standing(self) -> dict[str, tuple[str, JobState, float]]:
+        """Id, state and how far each has come, by its place in the plan."""
+        columns = select(JobTable.child_key, JobTable.id, JobTable.state, JobTable.progress).where(self._mine)
+        return {
+            key: (id, JobState(state), 1.0 if JobState(state).ended else progress.get("fraction", 0.0))
+            for key, id, state, progress in self._session.execute(columns)
+        }
+
+    def children(self) -> dict[str, Child]:
+        """All of them, as the plan sees them."""
+        columns = select(JobTable.child_key, JobTable.id, JobTable.state, JobTable.resolved, JobTable.result)
+        rows = self._session.execute(columns.where(self._mine))
+        return {key: Child(key, id, JobState(state), *rest) for key, id, state, *rest in rows}
+
+    def rows(self) -> list[JobTable]:
+        """All of them, whole, in the order in which they were made."""
+        return list(self._session.scalars(select(JobTable).where(self._mine).order_by(JobTable.id)))
+
+    def make(self, new: NewChild, *, dataset_version: str | None) -> JobTable:
+        """Put one into the queue; or, where an ended job's result will do, make it as one that has ended with that."""
+        mark = fingerprint(new.spec, self._parent.dataset_id, dataset_version)
+        child = JobTable(
+            id=new_id("job"),
+            kind=new.spec.kind,
+            name=new.key,
+            state=JobState.QUEUED,
+            spec=new.spec.model_dump(mode="json"),
+            devices=new.spec.devices,
+            parent_id=self._parent.id,
+            child_key=new.key,
+            fingerprint=mark,
+            created_at=datetime.now(UTC),
+            hinted_at=database_now(),
+            **{name: getattr(self._parent, name) for name in INHERITED},
+        )
+        origin = self._same(mark) if new.reuse else None
+        if origin is None:
+            self._jobs.add(child)
+        else:
+            self._take_over(child, origin)
+        return child
+
+    def _same(self, mark: str) -> JobTable | None:
+        """The newest job of this owner that ran just this, and did so itself."""
+        ran = JobTable.fingerprint == mark, JobTable.owner == self._parent.owner, JobTable.worker.is_not(None)
+        wanted = select(JobTable).where(*ran, JobTable.state == JobState.SUCCEEDED)
+        return self._session.scalars(wanted.order_by(JobTable.id.desc()).limit(1)).one_or_none()
+
+    def _take_over(self, child: JobTable, origin: JobTable) -> None:
+        child.state, child.source_id = JobState.SUCCEEDED, origin.id
+        child.result = origin.result
+        told = f"Takes over the result of {origin.id}, which ran the same spec on the same data with this version."
+        reused = {"value": origin.id, "origin": "reuse", "reason": told}
+        child.resolved = origin.resolved | {"reused": reused}
+        child.progress = {"fraction": 1.0}
+        child.started_at = child.finished_at = child.created_at
+        self._session.add(child)
+        self._session.flush()
+        ended = {"state": child.state, "previous": None}
+        self._jobs.append(child, [NewEvent("log", {"level": "info", "message": told}), NewEvent("state", ended)])
+
+    def ask(self, verb: Verb) -> None:
+        """Cancel, pause or resume what can be."""
+        unfinished = JobTable.state.not_in([state.value for state in ENDED])
+        wanted = select(JobTable).where(self._mine, unfinished).order_by(JobTable.id).with_for_update(of=JobTable)
+        for child in self._session.scalars(wanted.execution_options(populate_existing=True)):
+            to = after_verb(verb, JobState(child.state))
+            if to is None or to == child.state:
+                continue
+            self._jobs.move(child, to)
+            if verb is Verb.RESUME:
+                begin_again(child, self._session)
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return JobTable.parent_id == self._parent.id
+
+
+def fingerprint(spec: DeviceSpec, dataset_id: str, dataset_version: str | None) -> str:
+    """What tells jobs apart that would not do the same: spec, data, and the version of this program."""
+    facts = [spec.model_dump(mode="json"), dataset_id, dataset_version, _code_version()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _code_version() -> str:
+    return version("supercycle")

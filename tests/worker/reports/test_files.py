@@ -1,0 +1,90 @@
+"""The files of a report, made by the process that the keeper starts for it."""
+
+import csv
+import io
+import json
+import subprocess
+import tempfile
+
+import pytest
+
+from worker.keeper.children import kill, start
+from worker.keeper.report_desk import CHILD
+from worker.reports.documents import Page, Table, write_pages
+from worker.reports.request import MEDIA_TYPES, Request
+
+PICTURES = [f"{name}.{kind}" for name in ("comparison", "comparison_seconds", "learning_rate", "verdict")
+            for kind in ("png", "svg")]  # fmt: skip
+
+
+@pytest.fixture
+def made():
+    """What the process says last."""
+
+    def make(folder):
+        with tempfile.TemporaryFile() as output:
+            process = start(CHILD, Request(str(folder)), output, environment={"MPLCONFIGDIR": str(folder)})
+            try:
+                assert process.wait(timeout=60) == 0
+            finally:
+                kill(process)
+            output.seek(0)
+            return json.loads(output.read().splitlines()[-1])
+
+    return make
+
+
+class TestComparison:
+    def test_leaves_pages_tables_and_pictures(self, request_in, made):
+        folder = request_in()
+        result = made(folder)
+        names = result.pop("files")
+        assert sorted(names) == sorted([*PICTURES, "report.md", "report.html", "report.csv", "report.json"])
+        for name in names:
+            assert (folder / name).stat().st_size > 100
+            assert folder.joinpath(name).suffix in MEDIA_TYPES
+        whole = json.loads((folder / "report.json").read_text())
+        assert whole.pop("curves")[0]["validation_accuracy"] == [0.5, 0.9]
+        assert whole == result
+
+    def test_the_table_has_every_training(self, request_in, made):
+        folder = request_in()
+        made(folder)
+        rows = list(csv.DictReader(io.StringIO((folder / "report.csv").read_text())))
+        assert [(row["arm"], row["seed"], row["state"]) for row in rows] == [
+            *(("baseline", str(seed), "succeeded") for seed in range(3)),
+            *(("one_cycle", str(seed), "succeeded") for seed in range(3)),
+            ("linear", "0", "failed"),
+        ]
+        assert float(rows[1]["test_accuracy"]) == 0.91
+        assert rows[-1]["error"] == "lr_diverged"
+
+    def test_a_page_needs_nothing_beside_itself_and_shows_names_as_text(self, request_in, made):
+        folder = request_in()
+        made(folder)
+        page = (folder / "report.html").read_text()
+        assert "&lt;b&gt;mine&lt;/b&gt;" in page
+        assert "It &lt;diverged&gt; | broke." in page
+        assert page.count('src="data:image/png;base64,') == 4
+        assert "http" not in page.replace("http-equiv", "")
+        assert "(verdict.png)" in (folder / "report.md").read_text()
+
+
+class TestMarkdown:
+    def test_a_bar_in_a_cell_stays_in_it(self, tmp_path):
+        write_pages(Page("t", "l", {}, [Table(("a|b", "c"), [("x|y", "z\nz")])], []), tmp_path)
+        lines = (tmp_path / "report.md").read_text().splitlines()
+        assert [line for line in lines if line.startswith("|")] == ["| a\\|b | c |", "|---|---|", "| x\\|y | z z |"]
+
+
+class TestProcess:
+    def test_ends_with_the_keeper(self, request_in):
+        folder = request_in()
+        with tempfile.TemporaryFile() as output:
+            process = start(CHILD, Request(str(folder)), output, environment={})
+            process.stdin.close()
+            try:
+                assert process.wait(timeout=30) in (0, 75)  # unless it was quicker
+            except subprocess.TimeoutExpired:
+                kill(process)
+                raise

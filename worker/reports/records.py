@@ -1,0 +1,36 @@
+"""What a report needs to know of a job, read from its row and its history by the keeper."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import select
+
+from app.db.tables import JobEventTable, JobTable
+from app.jobs.metrics import collect
+from app.jobs.repository import JobRepository
+
+SEARCHING = ("range_test", "verifying")
+FACTS = ("id", "kind", "state", "error", "spec", "resolved", "result", "source_id")
+
+
+def record_of(job: JobTable, jobs: JobRepository) -> dict[str, Any]:
+    """One job as plain data. The history of one that took over a result is that of the job which has it."""
+    origin = job.resolved.get("reused", {}).get("value", job.id)
+    facts = {name: getattr(job, name) for name in FACTS} | {"key": job.child_key}
+    history = collect(jobs.entries(origin, types=["epoch", "rewind"]), "training", series=[], max_points=2)
+    searched = _search_seconds(jobs.events(origin, types=["phase"]))
+    return facts | {"epochs": history.epochs, "steps": _steps(jobs, origin), "search_seconds": searched}
+
+
+def _steps(jobs: JobRepository, id: str) -> int:
+    """How many optimizer steps the last phase that counts them has taken."""
+    wanted = select(JobEventTable.data).where(JobEventTable.job_id == id, JobEventTable.type == "steps")
+    last = jobs.session.scalar(wanted.order_by(JobEventTable.seq.desc()).limit(1))
+    return last["first_step"] + len(last["loss"]) if last else 0
+
+
+def _search_seconds(phases: Sequence[JobEventTable]) -> float:
+    """How long the phases lasted in which max_lr was looked for; each ends where the next one begins."""
+    lasted = ((one.data["phase"], (following.time - one.time).total_seconds()) for one, following in pairwise(phases))
+    return sum(seconds for phase, seconds in lasted if phase in SEARCHING)

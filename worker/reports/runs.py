@@ -1,0 +1,78 @@
+"""The trainings of a comparison as a report looks at them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training that succeeded. Accuracies are shares from 0 to 1, times are seconds."""
+
+    arm: str
+    seed: int
+    job_id: str
+    reused_from: str | None
+    max_lr: float
+    epochs: int
+    steps: int
+    seconds: float  #: of the training alone, evaluations included
+    search_steps: int
+    search_seconds: float
+    best: float  #: validation accuracy of the best epoch
+    final: float  #: validation accuracy of the last epoch
+    test: float | None  #: test accuracy of the best epoch's weights
+    accuracy: Sequence[float]  #: validation accuracy after each epoch
+    clock: Sequence[float]  #: seconds from the first step to the end of each epoch
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Run":
+        """From what the keeper has read."""
+        arm, seed = split_key(record["key"])
+        result, epochs, resolved = record["result"], record["epochs"], record["resolved"]
+        given = record["spec"]["schedule"]["max_lr"]
+        return cls(
+            arm=arm,
+            seed=seed,
+            job_id=record["id"],
+            reused_from=resolved.get("reused", {}).get("value"),
+            max_lr=resolved["max_lr"]["value"] if given == "auto" else given,
+            epochs=result["epochs_run"],
+            steps=record["steps"],
+            seconds=result["seconds"],
+            search_steps=result["search_steps"],
+            search_seconds=record["search_seconds"],
+            best=result["best"]["validation_accuracy"],
+            final=result["last"]["validation_accuracy"],
+            test=result["test_accuracy"],
+            accuracy=epochs["validation_accuracy"],
+            clock=list(accumulate(epochs["seconds"])),
+        )
+
+    def epochs_to(self, accuracy: float) -> int | None:
+        """Epochs until the validation accuracy first was at least that, or None."""
+        return next((epoch for epoch, value in enumerate(self.accuracy, 1) if value >= accuracy), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A training that did not succeed."""
+
+    arm: str
+    seed: int
+    job_id: str
+    code: str
+    detail: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Failure":
+        """From what the keeper has read."""
+        error = record["error"] or {"code": record["state"], "detail": f"The job is {record['state']}."}
+        return cls(*split_key(record["key"]), record["id"], error["code"], error["detail"])
+
+
+def split_key(key: str) -> tuple[str, int]:
+    """Arm and seed of a place in the plan."""
+    arm, _, seed = key.rpartition("/")
+    return arm, int(seed)
