@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.domain.specs import RangeTestSpec, TrainingSpec, parse_device_spec
 from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
+from worker.engine.device import Resolution
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
 from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
 from worker.engine.fitting import largest_fitting
@@ -107,11 +108,23 @@ class Work:
     def _training(self, workload: Workload, spec: TrainingSpec) -> Finished:
         trained, max_lr = self._train_within_bounds(workload, spec, self._max_lr(workload, spec))
         self.line.emit(PhaseStarted("exporting"))
+        workload = self._with_batch_norm(workload, spec, trained)
         self._draw_training(workload, best_epoch=trained.best.epoch)
         if trained.confusion is not None:
             self.outputs.draw_confusion(trained.confusion, workload.classes)
         model = self.outputs.export(workload, spec, trained, dataset=self._opened)
         return Finished(_result(trained, search_steps=max_lr.search_steps), model)
+
+    def _with_batch_norm(self, workload: Workload, spec: TrainingSpec, trained: Trained) -> Workload:
+        """Where its momentum was to be picked: say what it is now, and show why."""
+        if spec.batch_norm_momentum != "auto":
+            return workload
+        found = _NO_BATCH_NORM
+        if trained.batch_norm is not None:
+            found = Resolution(trained.batch_norm.picked.momentum, "validation", trained.batch_norm.reason)
+            self.outputs.draw_batch_norm(trained.batch_norm)
+        self.line.send(Settled("batch_norm_momentum", found.value, found.origin, found.reason))
+        return replace(workload, resolved=workload.resolved | {"batch_norm_momentum": found})
 
     def _prepare(self, spec: RangeTestSpec | TrainingSpec) -> Workload:
         self.line.emit(PhaseStarted("preparing"))
@@ -205,6 +218,9 @@ class Work:
         self.outputs.draw_training(self.line.history, steps_per_epoch=workload.steps_per_epoch, best_epoch=best_epoch)
 
 
+_NO_BATCH_NORM = Resolution(None, "architecture", "the network has no batch norm")
+
+
 def within_memory(workload: Workload, spec: RangeTestSpec | TrainingSpec, work: Callable[[], Finished]) -> Finished:
     """Do the work; where memory runs out, say which batch size there is room for."""
     kind: type[EngineError]
@@ -230,4 +246,6 @@ def _result(trained: Trained, *, search_steps: int) -> dict[str, Any]:
 
     names = ("test_accuracy", "epochs_run", "stopped", "seconds", "images_per_second")
     facts = {name: getattr(trained, name) for name in names}
-    return {"best": scores(trained.best), "last": scores(trained.last), **facts, "search_steps": search_steps}
+    batch_norm = {} if trained.batch_norm is None else {"batch_norm": trained.batch_norm.as_dict()}
+    found = {"best": scores(trained.best), "last": scores(trained.last), **facts, "search_steps": search_steps}
+    return found | batch_norm

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.domain.batch_norm import Comparison, Followed
 from app.domain.landmarks import Landmarks
 from app.domain.repeats import Curve
 from app.domain.schedules import sweep_rates
@@ -16,6 +17,7 @@ from app.domain.verification import Trial
 from worker.plots import (
     EpochCurve,
     plot_accuracy,
+    plot_batch_norm,
     plot_confusion,
     plot_learning_rate,
     plot_loss,
@@ -194,6 +196,21 @@ class TestVerification:
         text = (tmp_path / "verification.svg").read_text()
         assert all(f"<!-- {rate:.3g} -->" in text for rate in (1, 0.5, 0.25, 0.125))
         assert ("<!-- diverged -->" in text) == (None in losses)
+
+
+class TestBatchNorm:
+    def test_writes_png_and_svg_with_every_momentum(self, tmp_path, assert_pictures):
+        followed = [Followed(momentum, 1 / (1 + momentum), 0.9) for momentum in (0.1, 0.025, 0.05, 0.2, 0.4)]
+        stem = tmp_path / "batch_norm"
+        assert_pictures(plot_batch_norm(Comparison(followed, 0.9, 0.91), path_stem=stem, title="Momentum"), stem)
+        text = (tmp_path / "batch_norm.svg").read_text()
+        assert all(f"<!-- {one.momentum:.3g} -->" in text for one in followed)
+        assert "<!-- exact statistics: 0.9 -->" in text
+
+    def test_may_have_losses_that_are_no_numbers(self, tmp_path, assert_pictures):
+        followed = [Followed(0.1, math.nan, 0.1), Followed(0.2, 0.9, 0.9)]
+        stem = tmp_path / "batch_norm"
+        assert_pictures(plot_batch_norm(Comparison(followed, math.nan, 0.1), path_stem=stem, title="Momentum"), stem)
 
 
 class TestConfusion:

@@ -213,6 +213,7 @@ class TestNumbers:
             {"label_smoothing": 1}, {"label_smoothing": -0.1}, {"label_smoothing": True}, {"gradient_clip": 0},
             {"mixup": 0}, {"mixup": math.inf}, {"cutmix": -1}, {"cutmix": "1"}, {"cutout": 0}, {"cutout": 2.5},
             {"ema": 0}, {"ema": 1}, {"ema": True}, {"deterministic": 2}, {"test_time_flip": None},
+            {"batch_norm_momentum": 0}, {"batch_norm_momentum": 1.01}, {"batch_norm_momentum": "exact"},
             {"exact_batch_norm": "no"}, {"test_time_flip": 1}, {"deterministic": "yes"}, {"pretrained": 1},
         ],
     )  # fmt: skip
