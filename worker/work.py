@@ -18,6 +18,7 @@ from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewou
 from worker.engine.fitting import largest_fitting
 from worker.engine.parallel import Ranks
 from worker.engine.training import Trained, train
+from worker.engine.weight_decay import Spec, open_decay, with_decay
 from worker.engine.workload import Workload, prepare
 from worker.max_lr import MaxLr
 from worker.messages import Assignment, Finished, History, Line, Message, Settled
@@ -94,6 +95,7 @@ class Work:
         return within_memory(workload, spec, lambda: self._range_test(workload, spec))
 
     def _range_test(self, workload: Workload, spec: RangeTestSpec) -> Finished:
+        spec = self._with_decay(workload, spec)
         curves = swept_curves(workload, spec, self.line)
         suggestion = read_curves(curves, spec, hint="Lower start_lr: even the smallest rates of the sweep diverged.")
         tell_warnings(suggestion, self.line)
@@ -186,12 +188,20 @@ class Work:
         resume = self.assignment.resume
         while True:
             try:
-                return self._train(workload, spec, max_lr=max_lr.value, resume=resume), max_lr
+                decaying = self._with_decay(workload, spec, max_lr=max_lr.value)
+                return self._train(workload, decaying, max_lr=max_lr.value, resume=resume), max_lr
             except LrDiverged as error:
                 self._draw_training(workload, best_epoch=None)  # the curve shows where it went wrong
                 if spec.schedule.max_lr != "auto":
                     raise
                 max_lr, resume = self._lowered(max_lr, error), None
+
+    def _with_decay(self, workload: Workload, spec: Spec, *, max_lr: float | None = None) -> Spec:
+        """Settle the weight decay where it hangs on the rate."""
+        prior = open_decay(workload, spec, max_lr=max_lr)
+        if prior is not None:
+            self.line.send(Settled("weight_decay", prior.weight_decay, "rule", prior.reason))
+        return with_decay(workload, spec, max_lr=max_lr)
 
     def _lowered(self, max_lr: MaxLr, error: LrDiverged) -> MaxLr:
         lowered = max_lr.lowered(error, lost_steps=self.line.steps_done)

@@ -222,7 +222,7 @@ OPTIONS: Places = {
     "architecture": (("architecture",), read_named),
     "optimizer": (("optimizer", "name"), _as_given),
     "momentum": (("optimizer", "momentum"), _as_given),
-    "weight_decay": (("optimizer", "weight_decay"), _as_given),
+    "weight_decay": (("optimizer", "weight_decay"), read_value),
     "policy": (("schedule", "policy"), _as_given),
     "shape": (("schedule", "shape"), _as_given),
     "max_lr": (("schedule", "max_lr"), read_value),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from worker.engine.device import Resolution, choose_device
 from worker.engine.draws import Use, preserved, seed_torch
 from worker.engine.errors import NoTestSplit
 from worker.engine.mixing import Mixing
+from worker.engine.norm_layers import has_statistics
 from worker.engine.parallel import ALONE, Ranks
 from worker.engine.trial_memory import TrialMemory
 from worker.engine.trials import Call, Trial, choose_computation
@@ -55,6 +57,11 @@ class Workload:
     deterministic: bool = False
     resolved: dict[str, Resolution] = field(default_factory=dict)
     ranks: Ranks = ALONE  #: the processes that share each batch
+
+    @cached_property
+    def has_batch_norm(self) -> bool:
+        """Whether its network has layers with running statistics."""
+        return has_statistics(self.fresh_network())
 
     @property
     def steps_per_epoch(self) -> int:
