@@ -37,7 +37,7 @@ _NOT_SURE = "The steps for short cycles ran out before one had learnt something 
 def swept_curves(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Curve]:
     """The sweeps of a range test."""
     return [
-        Curve(one.learning_rate.tolist(), one.loss.tolist(), one.stopped, one.extended)
+        Curve(one.learning_rate.tolist(), one.loss.tolist(), one.stopped, one.extended, one.held_out_loss)
         for one in sweep(workload, spec, control)
     ]
 

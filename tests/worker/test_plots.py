@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from app.domain.batch_norm import Comparison, Followed
 from app.domain.landmarks import Landmarks
-from app.domain.repeats import Curve
+from app.domain.repeats import Curve, suggest_from
 from app.domain.schedules import sweep_rates
 from app.domain.suggestion import suggest_learning_rate
 from app.domain.verification import Trial
@@ -103,6 +104,16 @@ class TestRangeTest:
         texts = [text.get_text() for text in canvas.figure.texts]
         assert [text for text in texts if text.startswith("max_lr")] == ["max_lr\n0.012"]
         assert not [patch for patch in canvas.axes.patches if "interval" in str(patch.get_label())]
+
+    def test_shows_what_held_out_images_said_and_reads_that(self, curve, tmp_path, assert_pictures):
+        held_out = [loss if step % 4 == 0 else None for step, loss in enumerate(curve.losses)]
+        looked = replace(curve, losses=[2.0] * 100, held_out=held_out)
+        found = suggest_from([looked])
+        canvas = draw_range_test([looked], found, title="t")
+        lines = {line.get_label(): line for line in canvas.axes.get_lines()}
+        assert len(lines["held-out loss"].get_xdata()) == len(lines["smooth (LOESS)"].get_xdata()) == 25
+        assert len(lines["loss of each step"].get_xdata()) == 100
+        assert canvas.axes.get_ylabel() == "loss"
 
     def test_an_explosion_does_not_flatten_the_curve(self, curve, suggestion):
         canvas = draw_range_test([curve], suggestion, title="t")

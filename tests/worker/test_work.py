@@ -111,3 +111,11 @@ class TestWarnings:
         assert [warning.code for warning in warnings].count("range_extended") == 1
         assert "range_extended" in result["warnings"]
         assert "end_lr" not in result["reason"]
+
+
+class TestHeldOut:
+    def test_pick_is_read_off_it(self, swept):
+        result, _ = swept(steps=40, held_out=2)
+        assert result["read_from"] == "held_out"
+        assert result["reason"].startswith("Read off the loss on held-out images.")
+        assert swept(steps=40)[0]["read_from"] == "training"

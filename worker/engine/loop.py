@@ -116,10 +116,11 @@ class Block:
     loss: list[float] = field(default_factory=list)
     hits: int = 0
     seconds: float = 0.0
+    held_out_loss: list[float | None] | None = None
 
     def event(self, phase: str) -> StepsDone:
         """The block as the caller sees it."""
-        return StepsDone(phase, self.first_step, self.learning_rate, self.momentum, self.loss)
+        return StepsDone(phase, self.first_step, self.learning_rate, self.momentum, self.loss, self.held_out_loss)
 
 
 class Ledger:
