@@ -244,7 +244,7 @@ def within_memory(workload: Workload, spec: RangeTestSpec | TrainingSpec, work: 
     fits = largest_fitting(workload, spec.optimizer)
     if fits is None:
         raise kind(detail, hint="Not even smaller batches fit: lower image_size, or choose a smaller architecture.")
-    steps = math.ceil(spec.batch_size / fits)
+    steps = math.ceil(workload.training.batch_size / workload.accumulation_steps / fits)
     more = f", with accumulation_steps {steps * spec.accumulation_steps} for the same optimizer steps"
     raise kind(detail, hint=f"There is room for batch_size {fits}{more}.")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.datasets.service import DatasetFacts
 from app.domain.catalog import ArchitectureFact, architectures, default_image_size, describe_misfit
 from app.domain.layers import LayerUnfit, Shape, TooLarge, measure
+from app.domain.noise_scale import SMALLEST
 from app.domain.specs import Augmentation, RangeTestSpec, TrainingSpec
 from app.domain.specs.layers import CustomArchitecture
 from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
@@ -94,11 +95,12 @@ def _data(spec: DeviceSpec, dataset: DatasetFacts) -> Iterator[FieldError]:
     if spec.validation != "test" and images == dataset.counts["train"]:
         detail = f"{spec.validation or dataset.validation:g} of {images} images is none"
         yield FieldError(detail, "validation_too_small", pointer="#/validation")
-    if spec.batch_size > images:
-        detail = f"A batch of {spec.batch_size} is larger than the {images} training images of {dataset.name}"
+    batch_size = min(SMALLEST, images) if spec.batch_size == "auto" else spec.batch_size
+    if batch_size > images:
+        detail = f"A batch of {batch_size} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "batch_too_large", pointer="#/batch_size")
-    elif spec.batch_size * spec.accumulation_steps > images:
-        batches = f"{spec.accumulation_steps} batches of {spec.batch_size}"
+    elif batch_size * spec.accumulation_steps > images:
+        batches = f"{spec.accumulation_steps} batches of {batch_size}"
         detail = f"A step of {batches} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "step_too_large", pointer="#/accumulation_steps")
     side = spec.image_size or dataset.image_size

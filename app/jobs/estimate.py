@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.datasets.service import DatasetFacts
+from app.domain.noise_scale import ASSUMED
 from app.domain.specs import DatasetImportSpec, RangeTestSpec, TrainingSpec
 from app.domain.verification import Budget
 from app.jobs.checks import DeviceSpec, training_images
@@ -15,6 +16,10 @@ class Estimate(BaseModel):
 
     spec: dict[str, Any]
     dataset_id: str
+    batch_size: int | None = Field(
+        description=f'That of the steps below; of "auto", which is measured when the job runs, {ASSUMED} or what there '
+        "is. An import has none."
+    )
     children: int = Field(description="Jobs that would be made beside this one.")
     steps: int = Field(description="Optimizer steps without those of a search; early stopping takes fewer.")
     search_steps: int = Field(description="The most that a search of the learning rate takes besides.")
@@ -22,14 +27,18 @@ class Estimate(BaseModel):
 
 def estimate(spec: DeviceSpec | DatasetImportSpec, dataset: DatasetFacts) -> Estimate:
     """For a spec that was checked."""
-    steps, search = (0, 0) if isinstance(spec, DatasetImportSpec) else _steps(spec, dataset)
-    known = spec.model_dump(mode="json")
-    return Estimate(spec=known, dataset_id=dataset.id, children=0, steps=steps, search_steps=search)
+    known: dict[str, Any] = {"spec": spec.model_dump(mode="json"), "dataset_id": dataset.id, "children": 0}
+    if isinstance(spec, DatasetImportSpec):
+        return Estimate(**known, batch_size=None, steps=0, search_steps=0)
+    images = training_images(spec, dataset)
+    batch_size = min(ASSUMED, images) if spec.batch_size == "auto" else spec.batch_size
+    per_epoch = images // (batch_size * min(spec.accumulation_steps, images // batch_size))
+    steps, search = _steps(spec, per_epoch)
+    return Estimate(**known, batch_size=batch_size, steps=steps, search_steps=search)
 
 
-def _steps(spec: DeviceSpec, dataset: DatasetFacts) -> tuple[int, int]:
+def _steps(spec: DeviceSpec, per_epoch: int) -> tuple[int, int]:
     """Those of the work itself, and the most that a search takes besides."""
-    per_epoch = training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
     if isinstance(spec, RangeTestSpec):
         return spec.repeats * spec.steps_for(per_epoch), 0
     return spec.epochs * per_epoch, _search_steps(spec, per_epoch)

@@ -214,10 +214,8 @@ RUNNING: Places = {
 # All of them; what names a part stands before its fields.
 OPTIONS: Places = {
     "preset": (("preset",), _as_given),
-    **{
-        name: ((name,), _as_given)
-        for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained")
-    },
+    **{name: ((name,), _as_given) for name in ("dataset", "epochs", "seed", "precision", "image_size", "pretrained")},
+    "batch_size": (("batch_size",), read_value),
     **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
     "architecture": (("architecture",), read_named),
     "optimizer": (("optimizer", "name"), _as_given),

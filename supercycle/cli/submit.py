@@ -40,7 +40,7 @@ Architecture = Annotated[
 Optimizer = Annotated[str | None, typer.Option(help="sgd, adam or adamw.")]
 Momentum = Annotated[float | None, typer.Option(help="Of SGD.")]
 WeightDecay = Annotated[str | None, typer.Option(metavar="auto|NUMBER", help="Of the optimizer.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images per step.")]
+BatchSize = Annotated[str | None, typer.Option(metavar="auto|NUMBER", help="Images per step.")]
 Validation = Annotated[str | None, typer.Option(help='Share of the training images held out, or "test".')]
 ImageSize = Annotated[int | None, typer.Option(help="Side in pixels.")]
 Pretrained = Annotated[bool | None, typer.Option("--pretrained", help="Start from the default published weights.")]

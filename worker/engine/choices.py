@@ -60,10 +60,10 @@ def normalization(spec: LeafSpec, weights: str | None) -> Resolution:
     return Resolution("dataset", "default", "mean and deviation of the training images")
 
 
-def batch_size(spec: LeafSpec, images: int, *, ranks: Ranks) -> Resolution:
+def batch_size(asked: int, images: int, *, ranks: Ranks) -> Resolution:
     """As asked for, or all the images there are."""
-    if spec.batch_size <= images:
-        return Resolution(spec.batch_size, "spec", AS_THE_SPEC_SAYS)
+    if asked <= images:
+        return Resolution(asked, "spec", AS_THE_SPEC_SAYS)
     few = f"only {images} images are left for training beside the held-out ones"
     if ranks.count == 1:
         return Resolution(images, "dataset", few)

@@ -17,6 +17,7 @@ from app.domain.specs.parts import Augmentation
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 from worker.engine import choices, nets
+from worker.engine.batch_size import Openly, choose_batch_size
 from worker.engine.batches import Batches, Format, Source
 from worker.engine.data import Dataset, split_validation
 from worker.engine.device import Resolution, choose_device
@@ -122,19 +123,28 @@ def prepare(
     resolved["normalize"] = choices.normalization(spec, resolved["pretrained"].value)
     form = _format(spec, dataset, fact, resolved, device=there)
     training, validation = _indices(dataset, resolved["validation"].value, seed=spec.seed)
-    resolved["batch_size"] = choices.batch_size(spec, len(training), ranks=ranks)
+    source = Source(dataset.train, there)
+    facts: dict[str, Any] = {"classes": len(dataset.classes), "form": form, "folder": weights_dir}
+    factory = ranks.after_the_first(lambda: _factory(spec, fact, resolved, **facts))
+    openly = Openly(
+        spec,
+        there,
+        images=len(training),
+        new_network=lambda: _placed(factory(), there),
+        batches=lambda size: Batches(source, training, form=form, batch_size=size),
+        augmentation=Augmentation.model_validate(resolved["augmentation"].value),
+        devices=ranks.count,
+    )
+    resolved["batch_size"] = _batch_size(openly, settled=settled or {}, ranks=ranks)
     batch_size = int(resolved["batch_size"].value)
     resolved["accumulation_steps"] = choices.accumulation_steps(spec, batch_size, len(training))
     parts = int(resolved["accumulation_steps"].value)
     per_epoch = len(training) // (batch_size * parts)
     resolved |= choices.batch_norm_momentum(spec, steps_per_epoch=per_epoch, parts=parts)
-    source = Source(dataset.train, there)
     common: dict[str, Any] = {"form": form, "ranks": ranks}
     test = _whole(dataset, batch_size=batch_size, **common) if dataset.test is not None else None
     on_test = resolved["validation"].value == "test"
     held_out = test if on_test and test else Batches(source, validation, batch_size=batch_size, **common)
-    facts: dict[str, Any] = {"classes": len(dataset.classes), "form": form, "folder": weights_dir}
-    factory = ranks.after_the_first(lambda: _factory(spec, fact, resolved, **facts))
     trial = Trial(
         device=there,
         architecture={"name": spec.architecture.name} | spec.architecture.options,
@@ -166,6 +176,15 @@ def prepare(
         resolved=resolved,
         ranks=ranks,
     )
+
+
+def _batch_size(openly: Openly, *, settled: Mapping[str, Any], ranks: Ranks) -> Resolution:
+    """The user's; else what an earlier attempt settled, or a training that goes on would be another; else measured."""
+    if openly.spec.batch_size != "auto":
+        return choices.batch_size(openly.spec.batch_size, openly.images, ranks=ranks)
+    if "batch_size" in settled:
+        return Resolution(**settled["batch_size"])
+    return ranks.tell(lambda: choose_batch_size(openly))
 
 
 def _first_of(ranks: Ranks) -> str:

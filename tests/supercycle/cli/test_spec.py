@@ -29,6 +29,8 @@ class TestOptions:
                 {"optimizer": "adamw", "weight_decay": "0.1"},
                 {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
             ),
+            ({"batch_size": "auto"}, {"batch_size": "auto"}),
+            ({"batch_size": "64"}, {"batch_size": 64}),
             ({"weight_decay": "auto"}, {"optimizer": {"name": "sgd", "weight_decay": "auto"}}),
             ({"max_lr": "auto"}, {"schedule": {"policy": "one_cycle", "max_lr": "auto"}}),
             ({"max_lr": "0.4"}, {"schedule": {"policy": "one_cycle", "max_lr": 0.4}}),
