@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors.torch import save
 
+from app.domain.batch_norm import Comparison
 from app.domain.catalog import architectures
 from app.domain.repeats import Curve
 from app.domain.specs import TrainingSpec
@@ -23,6 +24,7 @@ from worker.messages import Assignment, FileMade, History, Message, ModelMade
 from worker.plots import (
     EpochCurve,
     plot_accuracy,
+    plot_batch_norm,
     plot_confusion,
     plot_learning_rate,
     plot_loss,
@@ -55,6 +57,10 @@ class Outputs:
         """The short cycles by which max_lr was verified."""
         picture = self._picture("verification", "Short cycles")
         self._announce(plot_verification(trials, max_lr=max_lr, **picture))
+
+    def draw_batch_norm(self, comparison: Comparison) -> None:
+        """The momenta among which the batch norm's was picked."""
+        self._announce(plot_batch_norm(comparison, **self._picture("batch_norm", "Batch-norm momentum")))
 
     def draw_training(self, history: History, *, steps_per_epoch: int, best_epoch: int | None) -> None:
         """Learning rate and momentum, loss, accuracy. A training that broke off early has no accuracy to show."""

@@ -45,6 +45,9 @@ class NoOutputs(Outputs):
     def draw_verification(self, *_: object, **__: object) -> None:
         """Nothing."""
 
+    def draw_batch_norm(self, *_: object, **__: object) -> None:
+        """Nothing."""
+
     def draw_training(self, *_: object, **__: object) -> None:
         """Nothing."""
 

@@ -4,7 +4,7 @@
 WARNINGS = {
     "landmark_missing": "The curve does not have the landmark that `schedule.pick` asks for, so the service's own rule "
     "picked instead.",
-    "no_batch_norm": "`exact_batch_norm` changed nothing, since the network has no batch norm.",
+    "no_batch_norm": "`exact_batch_norm` or `batch_norm_momentum` changed nothing: the network has no batch norm.",
     "flip_changes_meaning": "`test_time_flip` or `augmentation.flip` mirrors the images of a built-in data set "
     "that by default are only shifted, since mirrored signs mean something else or nothing. Set them to false.",
     "checkpoint_skipped": "A checkpoint could not be written, e.g. on a full disk. Training goes on.",

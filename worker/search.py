@@ -22,6 +22,7 @@ from worker.engine.errors import LrDiverged
 from worker.engine.events import Control, Warned
 from worker.engine.range_test import sweep
 from worker.engine.verification import run_trials
+from worker.engine.weight_decay import with_decay
 from worker.engine.workload import Workload
 from worker.max_lr import MaxLr
 from worker.messages import Line, Settled
@@ -36,7 +37,7 @@ _NOT_SURE = "The steps for short cycles ran out before one had learnt something 
 def swept_curves(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Curve]:
     """The sweeps of a range test."""
     return [
-        Curve(one.learning_rate.tolist(), one.loss.tolist(), one.stopped, one.extended)
+        Curve(one.learning_rate.tolist(), one.loss.tolist(), one.stopped, one.extended, one.held_out_loss)
         for one in sweep(workload, spec, control)
     ]
 
@@ -64,6 +65,11 @@ class Search:
         self._workload, self._spec, self._line, self._outputs = workload, spec, line, outputs
         self._steps = spec.epochs * workload.steps_per_epoch
 
+    @property
+    def _sweeping(self) -> TrainingSpec:
+        """Where weight decay hangs on the rate that is looked for, a sweep has that of the usual one."""
+        return with_decay(self._workload, self._spec)
+
     def run(self) -> MaxLr:
         """Sweep, verify where that is asked for and affordable, and settle what was found."""
         schedule = self._spec.schedule
@@ -74,7 +80,7 @@ class Search:
 
     def _read_off(self) -> MaxLr:
         """From a whole range test alone."""
-        spec = self._spec.range_test()
+        spec = self._sweeping.range_test()
         curves, suggestion = self._sweep(spec)
         tell_warnings(suggestion, self._line)
         pick = pick_from(suggestion, self._spec.schedule.pick)
@@ -90,7 +96,7 @@ class Search:
 
     def _verified(self, budget: Budget) -> MaxLr:
         """From short cycles around the minimum of a short sweep."""
-        curves, suggestion = self._sweep(self._spec.range_test(steps=budget.sweep_steps))
+        curves, suggestion = self._sweep(self._sweeping.range_test(steps=budget.sweep_steps))
         spent = sum(len(curve.losses) for curve in curves)
         start = suggestion.landmarks.minimum or USUAL[self._spec.optimizer.name]
         trials = run_trials(self._workload, self._spec, start=start, budget=budget, spent=spent, control=self._line)

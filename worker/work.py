@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from app.domain.specs import RangeTestSpec, TrainingSpec, parse_device_spec
 from app.domain.specs.parts import Preprocessing
 from worker.datasets.opening import OpenedDataset, open_dataset
 from worker.engine.checkpoint import remove_checkpoints
+from worker.engine.device import Resolution
 from worker.engine.errors import DeviceOutOfMemory, EngineError, HostOutOfMemory, LrDiverged, Stopped
 from worker.engine.events import EpochDone, Event, PhaseStarted, Progress, Rewound, StepsDone, Stop, Warned
 from worker.engine.fitting import largest_fitting
 from worker.engine.parallel import Ranks
 from worker.engine.training import Trained, train
+from worker.engine.weight_decay import Spec, open_decay, with_decay
 from worker.engine.workload import Workload, prepare
 from worker.max_lr import MaxLr
 from worker.messages import Assignment, Finished, History, Line, Message, Settled
@@ -93,6 +95,7 @@ class Work:
         return within_memory(workload, spec, lambda: self._range_test(workload, spec))
 
     def _range_test(self, workload: Workload, spec: RangeTestSpec) -> Finished:
+        spec = self._with_decay(workload, spec)
         curves = swept_curves(workload, spec, self.line)
         suggestion = read_curves(curves, spec, hint="Lower start_lr: even the smallest rates of the sweep diverged.")
         tell_warnings(suggestion, self.line)
@@ -107,11 +110,23 @@ class Work:
     def _training(self, workload: Workload, spec: TrainingSpec) -> Finished:
         trained, max_lr = self._train_within_bounds(workload, spec, self._max_lr(workload, spec))
         self.line.emit(PhaseStarted("exporting"))
+        workload = self._with_batch_norm(workload, spec, trained)
         self._draw_training(workload, best_epoch=trained.best.epoch)
         if trained.confusion is not None:
             self.outputs.draw_confusion(trained.confusion, workload.classes)
         model = self.outputs.export(workload, spec, trained, dataset=self._opened)
         return Finished(_result(trained, search_steps=max_lr.search_steps), model)
+
+    def _with_batch_norm(self, workload: Workload, spec: TrainingSpec, trained: Trained) -> Workload:
+        """Where its momentum was to be picked: say what it is now, and show why."""
+        if spec.batch_norm_momentum != "auto":
+            return workload
+        found = _NO_BATCH_NORM
+        if trained.batch_norm is not None:
+            found = Resolution(trained.batch_norm.picked.momentum, "validation", trained.batch_norm.reason)
+            self.outputs.draw_batch_norm(trained.batch_norm)
+        self.line.send(Settled("batch_norm_momentum", found.value, found.origin, found.reason))
+        return replace(workload, resolved=workload.resolved | {"batch_norm_momentum": found})
 
     def _prepare(self, spec: RangeTestSpec | TrainingSpec) -> Workload:
         self.line.emit(PhaseStarted("preparing"))
@@ -173,12 +188,20 @@ class Work:
         resume = self.assignment.resume
         while True:
             try:
-                return self._train(workload, spec, max_lr=max_lr.value, resume=resume), max_lr
+                decaying = self._with_decay(workload, spec, max_lr=max_lr.value)
+                return self._train(workload, decaying, max_lr=max_lr.value, resume=resume), max_lr
             except LrDiverged as error:
                 self._draw_training(workload, best_epoch=None)  # the curve shows where it went wrong
                 if spec.schedule.max_lr != "auto":
                     raise
                 max_lr, resume = self._lowered(max_lr, error), None
+
+    def _with_decay(self, workload: Workload, spec: Spec, *, max_lr: float | None = None) -> Spec:
+        """Settle the weight decay where it hangs on the rate."""
+        prior = open_decay(workload, spec, max_lr=max_lr)
+        if prior is not None:
+            self.line.send(Settled("weight_decay", prior.weight_decay, "rule", prior.reason))
+        return with_decay(workload, spec, max_lr=max_lr)
 
     def _lowered(self, max_lr: MaxLr, error: LrDiverged) -> MaxLr:
         lowered = max_lr.lowered(error, lost_steps=self.line.steps_done)
@@ -205,6 +228,9 @@ class Work:
         self.outputs.draw_training(self.line.history, steps_per_epoch=workload.steps_per_epoch, best_epoch=best_epoch)
 
 
+_NO_BATCH_NORM = Resolution(None, "architecture", "the network has no batch norm")
+
+
 def within_memory(workload: Workload, spec: RangeTestSpec | TrainingSpec, work: Callable[[], Finished]) -> Finished:
     """Do the work; where memory runs out, say which batch size there is room for."""
     kind: type[EngineError]
@@ -218,7 +244,7 @@ def within_memory(workload: Workload, spec: RangeTestSpec | TrainingSpec, work: 
     fits = largest_fitting(workload, spec.optimizer)
     if fits is None:
         raise kind(detail, hint="Not even smaller batches fit: lower image_size, or choose a smaller architecture.")
-    steps = math.ceil(spec.batch_size / fits)
+    steps = math.ceil(workload.training.batch_size / workload.accumulation_steps / fits)
     more = f", with accumulation_steps {steps * spec.accumulation_steps} for the same optimizer steps"
     raise kind(detail, hint=f"There is room for batch_size {fits}{more}.")
 
@@ -230,4 +256,6 @@ def _result(trained: Trained, *, search_steps: int) -> dict[str, Any]:
 
     names = ("test_accuracy", "epochs_run", "stopped", "seconds", "images_per_second")
     facts = {name: getattr(trained, name) for name in names}
-    return {"best": scores(trained.best), "last": scores(trained.last), **facts, "search_steps": search_steps}
+    batch_norm = {} if trained.batch_norm is None else {"batch_norm": trained.batch_norm.as_dict()}
+    found = {"best": scores(trained.best), "last": scores(trained.last), **facts, "search_steps": search_steps}
+    return found | batch_norm

@@ -17,6 +17,15 @@ class Curve:
     losses: Sequence[float]
     stopped: Stopped
     extended: bool
+    held_out: Sequence[float | None] | None = None  #: before each step; None where it was not looked at
+
+    @property
+    def read(self) -> "Curve":
+        """What landmarks are read off: the held-out losses where there are any, with the rates of their steps."""
+        if self.held_out is None:
+            return self
+        seen = [(rate, loss) for rate, loss in zip(self.rates, self.held_out, strict=True) if loss is not None]
+        return Curve([rate for rate, _ in seen], [loss for _, loss in seen], self.stopped, self.extended)
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -34,6 +43,10 @@ def suggest_from(curves: Sequence[Curve], *, optimizer: OptimizerName = "sgd") -
     The interval of several spans what each of them alone would have picked. Raises ValueError as
     `suggest_learning_rate` does.
     """
+    if curves[0].held_out is not None:
+        suggestion = suggest_from([curve.read for curve in curves], optimizer=optimizer)
+        reason = f"Read off the loss on held-out images. {suggestion.reason}"
+        return suggestion.model_copy(update={"read_from": "held_out", "reason": reason})
     together = _read(mean_curve(curves), optimizer)
     if len(curves) == 1:
         return together

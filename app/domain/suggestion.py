@@ -45,6 +45,7 @@ class Suggestion(BaseModel):
     interval: tuple[float, float] = Field(description="Where 90 % of the picks lie with other noise.")
     landmarks: Landmarks
     stopped: Stopped
+    read_from: Literal["training", "held_out"] = Field("training", description="Whose loss it was read off.")
     warnings: tuple[WarningCode, ...]
     reason: str
     smoothed: tuple[float, ...] = Field(exclude=True, description="One per loss; NaN where the loss was not finite.")

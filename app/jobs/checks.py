@@ -6,6 +6,7 @@ from dataclasses import replace
 from app.datasets.service import DatasetFacts
 from app.domain.catalog import ArchitectureFact, architectures, default_image_size, describe_misfit
 from app.domain.layers import LayerUnfit, Shape, TooLarge, measure
+from app.domain.noise_scale import ASSUMED, SMALLEST
 from app.domain.plans import Planned, plan_of
 from app.domain.specs import Augmentation, DeviceSpec, PlanSpec, TrainingSpec
 from app.domain.specs.layers import CustomArchitecture
@@ -116,11 +117,12 @@ def _data(spec: DeviceSpec, dataset: DatasetFacts) -> Iterator[FieldError]:
     if spec.validation != "test" and images == dataset.counts["train"]:
         detail = f"{spec.validation or dataset.validation:g} of {images} images is none"
         yield FieldError(detail, "validation_too_small", pointer="#/validation")
-    if spec.batch_size > images:
-        detail = f"A batch of {spec.batch_size} is larger than the {images} training images of {dataset.name}"
+    batch_size = min(SMALLEST, images) if spec.batch_size == "auto" else spec.batch_size
+    if batch_size > images:
+        detail = f"A batch of {batch_size} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "batch_too_large", pointer="#/batch_size")
-    elif spec.batch_size * spec.accumulation_steps > images:
-        batches = f"{spec.accumulation_steps} batches of {spec.batch_size}"
+    elif batch_size * spec.accumulation_steps > images:
+        batches = f"{spec.accumulation_steps} batches of {batch_size}"
         detail = f"A step of {batches} is larger than the {images} training images of {dataset.name}"
         yield FieldError(detail, "step_too_large", pointer="#/accumulation_steps")
     side = spec.image_size or dataset.image_size
@@ -139,9 +141,15 @@ def training_images(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     return images if spec.validation == "test" else images - round(images * (spec.validation or dataset.validation))
 
 
+def assumed_batch_size(spec: DeviceSpec, dataset: DatasetFacts) -> int:
+    """The batch size; of one that is left open, what estimates go by."""
+    return min(ASSUMED, training_images(spec, dataset)) if spec.batch_size == "auto" else spec.batch_size
+
+
 def steps_per_epoch(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     """Optimizer steps in a pass over the training images."""
-    return training_images(spec, dataset) // (spec.batch_size * spec.accumulation_steps)
+    images, size = training_images(spec, dataset), assumed_batch_size(spec, dataset)
+    return images // (size * min(spec.accumulation_steps, images // size))
 
 
 def steps_per_epoch_on(dataset: DatasetFacts) -> Callable[[TrainingSpec], int]:

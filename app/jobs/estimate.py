@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.datasets.service import DatasetFacts
+from app.domain.noise_scale import ASSUMED
 from app.domain.plans import plan_of
 from app.domain.specs import AnySpec, DatasetImportSpec, DeviceSpec, PlanSpec, RangeTestSpec, TrainingSpec
 from app.domain.verification import Budget
-from app.jobs.checks import steps_per_epoch, steps_per_epoch_on
+from app.jobs.checks import assumed_batch_size, steps_per_epoch, steps_per_epoch_on
 
 _WHY = "If every one of them runs to its end: {count}."
 
@@ -20,6 +21,10 @@ class Estimate(BaseModel):
 
     spec: dict[str, Any]
     dataset_id: str
+    batch_size: int | None = Field(
+        description=f'That of the steps below; of "auto", which is measured when the job runs, {ASSUMED} or what there '
+        "is. An import has none, nor has a plan."
+    )
     children: int = Field(description="Jobs that would be made beside this one.")
     steps: int = Field(description="Optimizer steps without those of a search; early stopping takes fewer.")
     search_steps: int = Field(description="The most that a search of the learning rate takes besides.")
@@ -46,10 +51,9 @@ class Cost:
 def estimate(spec: AnySpec, dataset: DatasetFacts) -> Estimate:
     """For a spec that was checked."""
     cost = _cost(spec, dataset)
-    known = spec.model_dump(mode="json")
-    return Estimate(
-        spec=known, dataset_id=dataset.id, children=cost.children, steps=cost.steps, search_steps=cost.search_steps
-    )
+    size = None if isinstance(spec, DatasetImportSpec | PlanSpec) else assumed_batch_size(spec, dataset)
+    known: dict[str, Any] = {"spec": spec.model_dump(mode="json"), "dataset_id": dataset.id, "batch_size": size}
+    return Estimate(**known, children=cost.children, steps=cost.steps, search_steps=cost.search_steps)
 
 
 def _cost(spec: AnySpec, dataset: DatasetFacts) -> Cost:
@@ -57,13 +61,13 @@ def _cost(spec: AnySpec, dataset: DatasetFacts) -> Cost:
         return Cost(0, 0, 0)
     if isinstance(spec, PlanSpec):
         return count_plan(spec, dataset, plan_of(spec).settle(steps_per_epoch_on(dataset)))
-    return Cost(0, *_steps(spec, dataset))
+    return Cost(0, *_steps(spec, steps_per_epoch(spec, dataset)))
 
 
 def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]) -> Cost:
     """All that a plan will train, if nothing of it fails."""
     planned = plan_of(spec).planned(settled)
-    counted = [(one.times, *_steps(one.spec, dataset)) for one in planned]
+    counted = [(one.times, *_steps(one.spec, steps_per_epoch(one.spec, dataset))) for one in planned]
     return Cost(
         sum(times for times, _, _ in counted),
         sum(times * steps for times, steps, _ in counted),
@@ -71,9 +75,8 @@ def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]
     )
 
 
-def _steps(spec: DeviceSpec, dataset: DatasetFacts) -> tuple[int, int]:
+def _steps(spec: DeviceSpec, per_epoch: int) -> tuple[int, int]:
     """Those of the work itself, and the most that a search takes besides."""
-    per_epoch = steps_per_epoch(spec, dataset)
     if isinstance(spec, RangeTestSpec):
         return spec.repeats * spec.steps_for(per_epoch), 0
     return spec.epochs * per_epoch, _search_steps(spec, per_epoch)

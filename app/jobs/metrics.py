@@ -48,9 +48,14 @@ _EPOCH_COLUMNS = (
 )
 
 
+# Only where a range test looked at held-out images.
+_HELD_OUT = "held_out_loss"
+
+
 def check_series(series: list[str], phase: Phase) -> None:
     """Raise for the name of a column that this phase does not have."""
-    known = [*_STEP_COLUMNS[phase], *(("epoch", *_EPOCH_COLUMNS) if phase == "training" else ())]
+    held_out = (_HELD_OUT,) if phase == "range_test" else ()
+    known = [*_STEP_COLUMNS[phase], *held_out, *(("epoch", *_EPOCH_COLUMNS) if phase == "training" else ())]
     unknown = next((name for name in series if name not in known), None)
     if unknown is not None:
         detail = f"The phase {phase} has no series {unknown[:100]!r}{did_you_mean(unknown, known)}"
@@ -83,31 +88,37 @@ def as_csv(columns: dict[str, Column]) -> str:
 
 
 def _step_columns(events: list[Entry], phase: Phase) -> dict[str, Array]:
-    steps, rates, momenta, losses = _newest_steps(events, phase)
+    steps, rates, momenta, losses, *held_out = _newest_steps(events, phase)
     columns: tuple[Array, ...] = (steps, rates, momenta, losses)
     if phase == "range_test":
         sweeps = _sweeps(rates)
         columns = (steps, sweeps, rates, losses, _smoothed(sweeps, rates, losses))
-    return dict(zip(_STEP_COLUMNS[phase], columns, strict=True))
+    names = (*_STEP_COLUMNS[phase], *[_HELD_OUT for _ in held_out])
+    return dict(zip(names, (*columns, *held_out), strict=True))
 
 
-def _newest_steps(events: list[Entry], phase: Phase) -> tuple[Array, Array, Array, Array]:
-    """The steps, rising, with learning rate, momentum and loss of each as it was taken last."""
+def _newest_steps(events: list[Entry], phase: Phase) -> list[Array]:
+    """The steps, rising, with learning rate, momentum and loss of each as it was taken last.
+
+    And its held-out loss, in a range test that looked at that.
+    """
+    names = ["learning_rate", "momentum", "loss"]
+    if phase == "range_test" and any(_HELD_OUT in event.data for event in events if event.type == "steps"):
+        names.append(_HELD_OUT)
     blocks: list[Block] = []
     for event in events:
         if event.type == "steps" and event.data["phase"] == phase:
             if event.data["first_step"] == 0 and phase != "training":
                 blocks = []  # a search that a later attempt began anew may take fewer steps, a training does not
-            columns = (event.data["learning_rate"], event.data["momentum"], event.data["loss"])
+            columns = tuple(event.data.get(name) or [None] * len(event.data["loss"]) for name in names)
             blocks.append((event.data["first_step"], columns))
         elif event.type == "rewind" and phase == "training":
             blocks = [_before(event.data["to_step"], block) for block in blocks]
     # Numbers all at once: a tuple for each of many steps would cost the most of an answer.
     steps = np.array([step for first, columns in blocks for step in range(first, first + len(columns[0]))], np.float64)
-    series = [np.array([*chain.from_iterable(block[1][n] for block in blocks)], np.float64) for n in range(3)]
+    series = [np.array([*chain.from_iterable(block[1][n] for block in blocks)], np.float64) for n in range(len(names))]
     _, last = np.unique(steps[::-1], return_index=True)  # of a step taken twice, the one that comes later
-    rates, momenta, losses = (column[len(steps) - 1 - last] for column in series)
-    return steps[len(steps) - 1 - last], rates, momenta, losses
+    return [column[len(steps) - 1 - last] for column in (steps, *series)]
 
 
 def _before(step: int, block: Block) -> Block:

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, IterableDataset
 
 from app.domain.specs.parts import Adam, AdamW, Sgd
+from app.domain.weight_decay import usual_decay
 from benchmarks.selection.grid import SWEEP_STEPS
 from benchmarks.selection.measuring import workload_of
 from benchmarks.selection.records import Records
@@ -81,7 +82,7 @@ def _fastai(workload: Workload, optimizer: Sgd | Adam | AdamW) -> dict[str, floa
 
 
 def _optimizer_over(spec: Sgd | Adam | AdamW, parameters: Any, **_: Any) -> torch.optim.Optimizer:  # noqa: ANN401
-    decay = spec.weight_decay
+    decay = usual_decay(spec) if spec.weight_decay == "auto" else spec.weight_decay
     if isinstance(spec, Sgd):
         return torch.optim.SGD(parameters, lr=0.1, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=decay)
     return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(parameters, weight_decay=decay)

@@ -224,17 +224,15 @@ RUNNING: Places = {
 # All of them; what names a part stands before its fields.
 OPTIONS: Places = {
     "preset": (("preset",), _as_given),
-    **{
-        name: ((name,), _as_given)
-        for name in ("dataset", "epochs", "batch_size", "seed", "precision", "image_size", "pretrained")
-    },
+    **{name: ((name,), _as_given) for name in ("dataset", "epochs", "seed", "precision", "image_size", "pretrained")},
+    "batch_size": (("batch_size",), read_value),
     **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
     **{name: ((name,), _as_given) for name in ("seeds", "fraction", "margin", "search_steps", "reuse")},
     "fractions": (("fractions",), read_numbers),
     "architecture": (("architecture",), read_named),
     "optimizer": (("optimizer", "name"), _as_given),
     "momentum": (("optimizer", "momentum"), _as_given),
-    "weight_decay": (("optimizer", "weight_decay"), _as_given),
+    "weight_decay": (("optimizer", "weight_decay"), read_value),
     "policy": (("schedule", "policy"), _as_given),
     "shape": (("schedule", "shape"), _as_given),
     "max_lr": (("schedule", "max_lr"), read_value),

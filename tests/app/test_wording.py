@@ -139,7 +139,7 @@ class TestSummary:
     def test_several_of_one_code_keep_it(self, refused):
         body = refused({"epochs": 0, "batch_size": 0, "seed": -1})
         assert body["code"] == "out_of_range"
-        assert body["detail"] == "#/batch_size: must be at least 1, not 0; and 2 more."
+        assert body["detail"] == '#/batch_size: must be "auto" or a number at least 1, not 0; and 2 more.'
 
     def test_several_codes(self, refused):
         body = refused({"epochs": 0, "seed": "a"})

@@ -71,6 +71,7 @@ def history(database, settings, claimed, read, tmp_path):
     checkpoint = settings.data_dir.absolute() / "checkpoint"
     for event in (
         PhaseStarted("training", steps=10, epochs=1),
+        StepsDone("range_test", 0, [0.1], [0.9], [2.0], [2.1]),
         StepsDone("training", 0, [0.1], [0.9], [2.0]),
         EpochDone(1, 1.0, 0.5, 1.1, 0.4, 2.0, None),
         EpochDone(2, 1.0, 0.5, 1.1, 0.4, 2.0, 300.0),

@@ -2,20 +2,23 @@
 
 import itertools
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.domain.batch_norm import Comparison, Followed
 from app.domain.landmarks import Landmarks
-from app.domain.repeats import Curve
+from app.domain.repeats import Curve, suggest_from
 from app.domain.schedules import sweep_rates
 from app.domain.suggestion import suggest_learning_rate
 from app.domain.verification import Trial
 from worker.plots import (
     EpochCurve,
     plot_accuracy,
+    plot_batch_norm,
     plot_confusion,
     plot_learning_rate,
     plot_loss,
@@ -101,6 +104,16 @@ class TestRangeTest:
         texts = [text.get_text() for text in canvas.figure.texts]
         assert [text for text in texts if text.startswith("max_lr")] == ["max_lr\n0.012"]
         assert not [patch for patch in canvas.axes.patches if "interval" in str(patch.get_label())]
+
+    def test_shows_what_held_out_images_said_and_reads_that(self, curve, tmp_path, assert_pictures):
+        held_out = [loss if step % 4 == 0 else None for step, loss in enumerate(curve.losses)]
+        looked = replace(curve, losses=[2.0] * 100, held_out=held_out)
+        found = suggest_from([looked])
+        canvas = draw_range_test([looked], found, title="t")
+        lines = {line.get_label(): line for line in canvas.axes.get_lines()}
+        assert len(lines["held-out loss"].get_xdata()) == len(lines["smooth (LOESS)"].get_xdata()) == 25
+        assert len(lines["loss of each step"].get_xdata()) == 100
+        assert canvas.axes.get_ylabel() == "loss"
 
     def test_an_explosion_does_not_flatten_the_curve(self, curve, suggestion):
         canvas = draw_range_test([curve], suggestion, title="t")
@@ -194,6 +207,21 @@ class TestVerification:
         text = (tmp_path / "verification.svg").read_text()
         assert all(f"<!-- {rate:.3g} -->" in text for rate in (1, 0.5, 0.25, 0.125))
         assert ("<!-- diverged -->" in text) == (None in losses)
+
+
+class TestBatchNorm:
+    def test_writes_png_and_svg_with_every_momentum(self, tmp_path, assert_pictures):
+        followed = [Followed(momentum, 1 / (1 + momentum), 0.9) for momentum in (0.1, 0.025, 0.05, 0.2, 0.4)]
+        stem = tmp_path / "batch_norm"
+        assert_pictures(plot_batch_norm(Comparison(followed, 0.9, 0.91), path_stem=stem, title="Momentum"), stem)
+        text = (tmp_path / "batch_norm.svg").read_text()
+        assert all(f"<!-- {one.momentum:.3g} -->" in text for one in followed)
+        assert "<!-- exact statistics: 0.9 -->" in text
+
+    def test_may_have_losses_that_are_no_numbers(self, tmp_path, assert_pictures):
+        followed = [Followed(0.1, math.nan, 0.1), Followed(0.2, 0.9, 0.9)]
+        stem = tmp_path / "batch_norm"
+        assert_pictures(plot_batch_norm(Comparison(followed, math.nan, 0.1), path_stem=stem, title="Momentum"), stem)
 
 
 class TestConfusion:

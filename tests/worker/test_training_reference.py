@@ -70,7 +70,10 @@ class TestFields:
             ("| `epochs` | whole number from 1 to 10,000 | `10` |", "ge=1, le=10_000"),
             ("| `ema` | number above 0 and below 1 | none |", "gt=0, lt=1"),
             ('| `max_lr` | `"auto"` or number above 0 to 1e9 | `"auto"` |', "gt=0, le=1e9"),
-            ("| `weight_decay` | number from 0 to 1e9 | sgd: `0.0005`, adam: `0.0`, adamw: `0.01` |", "ge=0, le=1e9"),
+            (
+                '| `weight_decay` | `"auto"` or number from 0 to 1e9 | sgd: `0.0005`, adam: `0.0`, adamw: `0.01` |',
+                "ge=0, le=1e9",
+            ),
             (
                 '| `policy` | `"one_cycle"`, `"constant"`, `"step"`, `"linear"`, `"cosine"` | `"one_cycle"` |',
                 "left out",

@@ -1,11 +1,13 @@
-"""What a training process says of its range test."""
+"""What a training process says of its range test, and of what it settled for a training."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from worker.engine import range_test
 from worker.engine.events import Warned
+from worker.messages import FileMade, Settled
 from worker.work import run
 
 SPEC = {
@@ -13,10 +15,17 @@ SPEC = {
     "precision": "fp32", "batch_size": 32,
 }  # fmt: skip
 
+TRAINING = {
+    "kind": "training", "dataset": "digits", "architecture": {"name": "mlp", "width": 8}, "epochs": 2,
+    "precision": "fp32", "schedule": {"max_lr": 0.05},
+}  # fmt: skip
+
 
 class RememberingLine:
     def __init__(self):
         self.warnings = []
+        self.settled = {}
+        self.files = set()
 
     def emit(self, event):
         if isinstance(event, Warned):
@@ -26,7 +35,10 @@ class RememberingLine:
         return None
 
     def send(self, message):
-        pass
+        if isinstance(message, Settled):
+            self.settled[message.name] = (message.value, message.origin, message.reason)
+        elif isinstance(message, FileMade):
+            self.files.add(message.name)
 
 
 @pytest.fixture
@@ -38,6 +50,48 @@ def swept(tmp_path, assignment_of):
         return run(assignment_of(tmp_path, SPEC | changes), line).result, line.warnings
 
     return work
+
+
+@pytest.fixture
+def trained(tmp_path, assignment_of):
+    """Train on the digits; the result, what was heard on the way, and what config.json says was settled."""
+
+    def work(**changes):
+        line = RememberingLine()
+        result = run(assignment_of(tmp_path, TRAINING | changes), line).result
+        return result, line, json.loads((tmp_path / "attempt" / "config.json").read_text("utf-8"))["resolved"]
+
+    return work
+
+
+class TestBatchNormMomentum:
+    def test_is_settled_with_its_reason(self, trained):
+        result, line, config = trained(batch_norm_momentum="auto", architecture={"name": "resnet9", "width": 2})
+        found = result["batch_norm"]
+        assert found["rule"] == 0.4  # 550 / 22, clipped
+        assert [one["momentum"] for one in found["momenta"]] == [0.1, 0.2, 0.4, 0.8, 1.0]
+        value, origin, reason = line.settled["batch_norm_momentum"]
+        assert (value, origin) == (found["momentum"], "validation")
+        assert reason.startswith("Of these gaps")
+        assert config["batch_norm_momentum"] == found["momentum"]
+        assert {"batch_norm.png", "batch_norm.svg"} <= line.files
+        picked = next(one for one in found["momenta"] if one["momentum"] == value)
+        assert result["best"]["validation_loss"] == picked["validation_loss"]
+
+    def test_of_a_network_without_any_is_none(self, trained):
+        result, line, config = trained(batch_norm_momentum="auto")
+        assert "batch_norm" not in result
+        assert line.settled["batch_norm_momentum"] == (None, "architecture", "the network has no batch norm")
+        assert config["batch_norm_momentum"] is None
+        assert [warning.code for warning in line.warnings] == ["no_batch_norm"]
+
+    def test_is_the_users(self, trained):
+        _, line, _ = trained(batch_norm_momentum=0.3, architecture={"name": "resnet9", "width": 2})
+        assert line.settled["batch_norm_momentum"] == (0.3, "spec", "as the spec says")
+
+    def test_left_out_there_is_nothing_to_say(self, trained):
+        _, line, config = trained()
+        assert "batch_norm_momentum" not in line.settled.keys() | config.keys()
 
 
 class TestWarnings:
@@ -57,3 +111,11 @@ class TestWarnings:
         assert [warning.code for warning in warnings].count("range_extended") == 1
         assert "range_extended" in result["warnings"]
         assert "end_lr" not in result["reason"]
+
+
+class TestHeldOut:
+    def test_pick_is_read_off_it(self, swept):
+        result, _ = swept(steps=40, held_out=2)
+        assert result["read_from"] == "held_out"
+        assert result["reason"].startswith("Read off the loss on held-out images.")
+        assert swept(steps=40)[0]["read_from"] == "training"

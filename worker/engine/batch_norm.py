@@ -4,20 +4,14 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from app.domain.specs.parts import Augmentation
 from worker.engine.device import autocast
+from worker.engine.norm_layers import statistics_of, tracking_layers
 from worker.engine.parallel import ALONE, Ranks
 from worker.engine.workload import Workload
 
 _IMAGES = 8192
-_STATISTICS = ("running_mean", "running_var")
-
-
-def has_statistics(network: nn.Module) -> bool:
-    """Whether there is a layer whose statistics could be recomputed."""
-    return bool(_tracking(network))
 
 
 @torch.no_grad()
@@ -29,7 +23,7 @@ def recompute_statistics(
     After a few steps, or with a rate that moves the weights fast, the running average lags behind them (Izmailov et
     al. 2018, arXiv:1803.05407, section 3.3). The network's modes and momenta are left as found; dropout stays off.
     """
-    layers = _tracking(network)
+    layers = tracking_layers(network)
     modes, momenta = [layer.training for layer in layers], [layer.momentum for layer in layers]
     was_training = network.training
     network.eval()
@@ -42,7 +36,7 @@ def recompute_statistics(
             with autocast(pixels.device, precision):
                 network(pixels)
         # Every rank went through as many batches.
-        ranks.average(buffer for layer in layers for name, buffer in layer.named_buffers() if name in _STATISTICS)
+        ranks.average(statistics_of(network))
     finally:
         network.train(was_training)
         for layer, mode, momentum in zip(layers, modes, momenta, strict=True):
@@ -61,7 +55,3 @@ def plain_batches(workload: Workload) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in batch.rows(parts):
             part = batch.part(rows)
             yield part.images(), part.labels
-
-
-def _tracking(network: nn.Module) -> list[_BatchNorm]:
-    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]

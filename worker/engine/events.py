@@ -44,6 +44,11 @@ class StepsDone(Event):
     learning_rate: list[float]
     momentum: list[float]
     loss: list[float]
+    held_out_loss: list[float | None] | None = None  #: of a range test that looks at it, None before other steps
+
+    def data(self) -> dict[str, Any]:
+        """The fields, without the last where there is none."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

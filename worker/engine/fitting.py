@@ -41,7 +41,7 @@ def _fits(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: int) -> bo
 
 def _take_two_steps(workload: Workload, optimizer: Sgd | Adam | AdamW, *, size: int) -> None:
     """A part of two steps whose bytes are all there; two, because the optimizer's own state comes with the first."""
-    stepper = Stepper(workload, optimizer)
+    stepper = Stepper(workload, optimizer.model_copy(update={"weight_decay": 0.0}))  # open still, perhaps
     batches = workload.training.shuffled(workload.seed, augmentation=workload.augmentation, stop=2)
     for step, batch in enumerate(batches):
         some = batch.part(batch.rows(1)[0][:size])

@@ -1,6 +1,7 @@
 """The optimizer step that range test and training share, and the ledger that brings its numbers home."""
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -31,6 +32,7 @@ class Stepper:
         self.optimizer = build_optimizer(self.network, optimizer, layer_lr_decay=workload.layer_lr_decay)
         self.scaler = torch.amp.GradScaler(workload.device.type, enabled=workload.precision == "fp16")
         self._workload = workload
+        self.after_forward: Callable[[], None] | None = None  #: called after every part of a step
 
     def freeze(self, *, is_frozen: bool) -> None:
         """Let the head alone learn, or the whole network."""
@@ -76,6 +78,8 @@ class Stepper:
         seed_torch(self._workload.seed, use=Use.DROPOUT, position=position)
         images, targets = drawn.apply(batch, rows)
         logits = self._logits(images)
+        if self.after_forward is not None:
+            self.after_forward()
         loss = targets.loss(logits, label_smoothing=self._workload.label_smoothing)
         self.scaler.scale(loss / self._workload.accumulation_steps).backward()  # type: ignore[no-untyped-call]
         return loss.detach(), targets.hits(logits.detach())
@@ -112,10 +116,11 @@ class Block:
     loss: list[float] = field(default_factory=list)
     hits: int = 0
     seconds: float = 0.0
+    held_out_loss: list[float | None] | None = None
 
     def event(self, phase: str) -> StepsDone:
         """The block as the caller sees it."""
-        return StepsDone(phase, self.first_step, self.learning_rate, self.momentum, self.loss)
+        return StepsDone(phase, self.first_step, self.learning_rate, self.momentum, self.loss, self.held_out_loss)
 
 
 class Ledger:

@@ -39,6 +39,8 @@ def _by_decay(parameters: list[nn.Parameter], spec: Spec, *, scale: float) -> li
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     decayed = [parameter for parameter in wanted if spec.decay_norm_and_bias or parameter.ndim > 1]
     others = [parameter for parameter in wanted if not spec.decay_norm_and_bias and parameter.ndim <= 1]
+    if spec.weight_decay == "auto":
+        raise ValueError("weight_decay is open still: whoever knows the learning rate settles it first")
     groups = [(decayed, spec.weight_decay), (others, 0.0)]
     return [{"params": some, "weight_decay": decay, "lr_scale": scale} for some, decay in groups if some]
 

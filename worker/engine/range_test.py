@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from app.domain.schedules import sweep_rates
 from app.domain.specs.range_test import RangeTestSpec
@@ -15,6 +16,7 @@ from worker.engine.divergence import SweepStop, Verdict
 from worker.engine.draws import preserved
 from worker.engine.evaluation import until_stopped
 from worker.engine.events import Control, Logged, PhaseStarted, Resized
+from worker.engine.held_out import HeldOut
 from worker.engine.loop import Ledger, Stepper
 from worker.engine.workload import Workload
 
@@ -30,6 +32,7 @@ class Sweep:
     loss: NDArray[np.float64]
     stopped: Literal["diverged", "end", "non_finite"]
     extended: bool  #: whether it went on for a decade beyond its end
+    held_out_loss: list[float | None] | None = None  #: before each step, None where it was not looked at
 
 
 @dataclass
@@ -37,9 +40,26 @@ class _Curve:
     first_step: int
     learning_rate: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    held_out: HeldOut | None = None
+    held_out_loss: list[float | None] = field(default_factory=list)
+    looks: list[Tensor | None] = field(default_factory=list)  #: of the steps whose losses are still on the device
 
     def __len__(self) -> int:
         return len(self.loss)
+
+    def look(self, network: nn.Module, *, step: int) -> None:
+        """Note the held-out loss before this step, where one is wanted."""
+        if self.held_out is not None:
+            self.looks.append(self.held_out.loss(network) if self.held_out.due(step) else None)
+
+    def take_looks(self, kept: int) -> list[float | None] | None:
+        """Those of the block's first steps, as numbers; waits for the device."""
+        if self.held_out is None:
+            return None
+        losses = [None if loss is None else loss.item() for loss in self.looks[:kept]]
+        self.held_out_loss += losses
+        self.looks = []
+        return losses
 
 
 def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Sweep]:
@@ -53,7 +73,8 @@ def sweep(workload: Workload, spec: RangeTestSpec, control: Control) -> list[Swe
     swept: list[Sweep] = []
     with preserved(workload.device), memory_errors(), determinism(workload.deterministic):
         for repeat in range(spec.repeats):
-            curve = _Curve(first_step=sum(len(other.loss) for other in swept))
+            held_out = HeldOut(workload, every=spec.held_out) if spec.held_out else None
+            curve = _Curve(first_step=sum(len(other.loss) for other in swept), held_out=held_out)
             planned = curve.first_step + (spec.repeats - repeat) * len(rates)
             if repeat:
                 control.emit(Resized(_PHASE, planned))  # the ones before may have ended early, or gone on
@@ -75,7 +96,8 @@ def _sweep_once(
         control.emit(Logged("info", f"The loss did not diverge up to {rates[-1]:g}; going on to {more[-1]:g}."))
         control.emit(Resized(_PHASE, planned + len(more)))
         stopped = _run(stepper, workload, more, curve=curve, rule=rule, control=control)
-    return Sweep(np.array(curve.learning_rate), np.array(curve.loss), stopped or "end", extended)
+    held_out_loss = curve.held_out_loss if spec.held_out else None
+    return Sweep(np.array(curve.learning_rate), np.array(curve.loss), stopped or "end", extended, held_out_loss)
 
 
 def _one_more_decade(rates: list[float]) -> list[float]:
@@ -99,6 +121,7 @@ def _run(
     )
     for step, rate, batch in zip(steps, rates, until_stopped(batches, control, workload.ranks), strict=True):
         # The rate is set before the step and noted with the loss of that very step.
+        curve.look(stepper.network, step=step)
         loss, hits = stepper.step(batch, step=step, learning_rate=rate, momentum=None)
         ledger.add(loss, hits, learning_rate=rate, momentum=stepper.momentum)
         if ledger.is_due or step == steps[-1]:
@@ -117,5 +140,6 @@ def _settle(ledger: Ledger, curve: _Curve, *, rule: SweepStop, control: Control)
         del column[kept:]
     curve.learning_rate += block.learning_rate
     curve.loss += block.loss
+    block.held_out_loss = curve.take_looks(kept)
     control.emit(block.event(_PHASE))
     return verdict

@@ -1,16 +1,16 @@
 """A training under a schedule, from the first step or from a checkpoint, to the best weights it found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from app.domain.batch_norm import Comparison
 from app.domain.schedules import Schedule
 from app.domain.specs.training import TrainingSpec
-from worker.engine.batch_norm import has_statistics, plain_batches, recompute_statistics
 from worker.engine.batches import Batch, Batches
 from worker.engine.checkpoint import Checkpoints, load_checkpoint
 from worker.engine.determinism import determinism
@@ -22,6 +22,7 @@ from worker.engine.ema import WeightAverage
 from worker.engine.errors import CheckpointDamaged, LrDiverged, Stopped
 from worker.engine.evaluation import MOST_COUNTED, Confusion, Score, evaluate, until_stopped
 from worker.engine.events import Control, EpochDone, Logged, PhaseStarted, Stop, Warned
+from worker.engine.finishing import Finish, begin_statistics
 from worker.engine.loop import Ledger, Stepper
 from worker.engine.optim import begin_momenta
 from worker.engine.progress import WARM_UP_STEPS, Standing
@@ -34,7 +35,8 @@ _PHASE = "training"
 class Trained:
     """What came of a training; `network` carries the weights of the best epoch and is in evaluation mode.
 
-    With `ema` they are the average's. With `exact_batch_norm`, `best` has the scores with the exact statistics.
+    With `ema` they are the average's. With `exact_batch_norm`, `best` has the scores with the exact statistics, with a
+    `batch_norm_momentum` that was picked those with its.
     """
 
     best: EpochDone
@@ -47,6 +49,7 @@ class Trained:
     seconds: float
     images_per_second: float | None
     network: nn.Module
+    batch_norm: Comparison | None = None  #: where its momentum was to be picked, and there is any
 
 
 def train(
@@ -92,6 +95,7 @@ class _Run:
         if self.frozen_epochs:
             begin_momenta(self.stepper.optimizer)
         self.average = WeightAverage(self.stepper.network, decay=spec.ema) if spec.ema else None
+        self.shadows = begin_statistics(self.stepper, spec, updates=self.total * workload.accumulation_steps)
         self.guard = TrainingGuard(len(workload.classes))
         self.patience = Patience(spec.early_stopping, schedule, epochs=spec.epochs)
         self.standing = Standing.at_start()
@@ -154,10 +158,14 @@ class _Run:
 
     def _close_epoch(self) -> None:
         network = self.stepper.network if self.average is None else self.average.network
+        if self.shadows is not None:
+            self.shadows.show(network)
         epoch = self._summary(self._evaluated(network, self.workload.validation))
         improved = self.standing.close_epoch(epoch)
         if improved:
             self.best_weights = _copied(network)
+            if self.shadows is not None:
+                self.shadows.keep()
         self.standing.stopped_early = self.patience.ends_at(epoch.epoch, improved=improved)
         self.control.emit(epoch)
         if self.checkpoints.is_due_at_epoch_end:
@@ -191,10 +199,12 @@ class _Run:
         network.load_state_dict(self.best_weights)
         network.eval()
         self.control.emit(PhaseStarted("evaluating"))
-        best = self._with_exact_statistics(network, standing.best) if self.spec.exact_batch_norm else standing.best
+        finish = Finish(self.workload, self.spec, control=self.control, shadows=self.shadows)
+        best = finish.settle(network, standing.best, lambda: self._evaluated(network, self.workload.validation))
         test, confusion = self._final(network)
         return Trained(
             best=best,
+            batch_norm=finish.comparison,
             last=standing.last,
             test_accuracy=test.accuracy if test else None,
             test_loss=test.loss if test else None,
@@ -213,19 +223,6 @@ class _Run:
         score = self._evaluated(network, images, count_classes=count_classes)
         confusion = None if score.counts is None else Confusion("test" if test else "validation", score.counts)
         return score if test else None, confusion
-
-    def _with_exact_statistics(self, network: nn.Module, epoch: EpochDone) -> EpochDone:
-        """Give the network exact batch-norm statistics; returns its epoch with the scores it has now."""
-        if not has_statistics(network):
-            self.control.emit(Warned("no_batch_norm", "exact_batch_norm changed nothing: there is no batch norm"))
-            return epoch
-        ranks = self.workload.ranks
-        batches = until_stopped(plain_batches(self.workload), self.control, ranks)
-        recompute_statistics(network, batches, precision=self.workload.precision, ranks=ranks)
-        score = self._evaluated(network, self.workload.validation)
-        change = f"{epoch.validation_accuracy:.2%} → {score.accuracy:.2%}"
-        self.control.emit(Logged("info", f"Validation accuracy with exact batch-norm statistics: {change}."))
-        return replace(epoch, validation_loss=score.loss, validation_accuracy=score.accuracy)
 
     def _save(self) -> None:
         """Write a checkpoint, for all ranks; a full disk costs the checkpoint, not the training."""
@@ -256,6 +253,7 @@ class _Run:
             "optimizer": self.stepper.optimizer.state_dict(),
             "scaler": self.stepper.scaler.state_dict(),
             "average": self.average.state() if self.average is not None else None,
+            "statistics": self.shadows.state() if self.shadows is not None else None,
             "best_weights": self.best_weights,
             "standing": standing,
             "guard": self.guard.state(),
@@ -271,6 +269,8 @@ class _Run:
             self.stepper.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.restore(state["average"])
+            if self.shadows is not None:
+                self.shadows.restore(state["statistics"])
         except (RuntimeError, ValueError) as error:
             raise CheckpointDamaged(f"It belongs to another network or optimizer: {error}") from error
         self.stepper.scaler.load_state_dict(state["scaler"])

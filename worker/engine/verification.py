@@ -6,6 +6,7 @@ from app.domain.verification import Budget, Trial, search
 from worker.engine.cycles import PHASE, judge, run_cycle
 from worker.engine.divergence import loss_of_guessing
 from worker.engine.events import Control, Logged, PhaseStarted
+from worker.engine.weight_decay import with_decay
 from worker.engine.workload import Workload
 
 
@@ -28,7 +29,8 @@ def run_trial(
 ) -> Trial:
     """One short cycle under the training's own schedule, judged."""
     schedule = build_schedule(spec.schedule, max_lr=max_lr)
-    cycle = run_cycle(workload, spec, schedule=schedule, steps=steps, control=control, first_step=first_step)
+    decaying = with_decay(workload, spec, max_lr=max_lr)  # as much, for lr × decay is what counts, at every rate
+    cycle = run_cycle(workload, decaying, schedule=schedule, steps=steps, control=control, first_step=first_step)
     return Trial(max_lr, judge(workload, cycle, control=control), len(cycle.loss))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from app.domain.catalog import ArchitectureFact, default_image_size, describe_misfit
+from app.domain.catalog import ArchitectureFact
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.parts import Augmentation
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
-from worker.engine import nets
+from worker.engine import choices, nets
+from worker.engine.batch_size import Openly, choose_batch_size
 from worker.engine.batches import Batches, Format, Source
 from worker.engine.data import Dataset, split_validation
-from worker.engine.device import AS_THE_SPEC_SAYS, Resolution, choose_device
+from worker.engine.device import Resolution, choose_device
 from worker.engine.draws import Use, preserved, seed_torch
-from worker.engine.errors import BatchTooSmall, ImageSizeUnfit, NoTestSplit
+from worker.engine.errors import NoTestSplit
 from worker.engine.mixing import Mixing
+from worker.engine.norm_layers import has_statistics
 from worker.engine.parallel import ALONE, Ranks
 from worker.engine.trial_memory import TrialMemory
 from worker.engine.trials import Call, Trial, choose_computation
@@ -55,6 +58,11 @@ class Workload:
     deterministic: bool = False
     resolved: dict[str, Resolution] = field(default_factory=dict)
     ranks: Ranks = ALONE  #: the processes that share each batch
+
+    @cached_property
+    def has_batch_norm(self) -> bool:
+        """Whether its network has layers with running statistics."""
+        return has_statistics(self.fresh_network())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -106,26 +114,37 @@ def prepare(
     there = choose_device(device)
     resolved = {
         "device": Resolution(str(there), "worker", _STARTED if ranks.count == 1 else f"{_STARTED}; {_first_of(ranks)}"),
-        "image_size": _image_size(spec, dataset, fact),
-        "pretrained": _weights(spec, fact),
-        "augmentation": _augmentation(spec, default_augmentation),
-        "validation": _validation(spec, default_validation),
-        "deterministic": _deterministic(spec),
+        "image_size": choices.image_size(spec, dataset, fact),
+        "pretrained": choices.weights(spec, fact),
+        "augmentation": choices.augmentation(spec, default_augmentation),
+        "validation": choices.validation(spec, default_validation),
+        "deterministic": choices.deterministic(spec),
     }
-    resolved["normalize"] = _normalization(spec, resolved["pretrained"].value)
+    resolved["normalize"] = choices.normalization(spec, resolved["pretrained"].value)
     form = _format(spec, dataset, fact, resolved, device=there)
     training, validation = _indices(dataset, resolved["validation"].value, seed=spec.seed)
-    resolved["batch_size"] = _batch_size(spec, len(training), ranks=ranks)
-    batch_size = int(resolved["batch_size"].value)
-    resolved["accumulation_steps"] = _accumulation_steps(spec, batch_size, len(training))
-    parts = int(resolved["accumulation_steps"].value)
     source = Source(dataset.train, there)
+    facts: dict[str, Any] = {"classes": len(dataset.classes), "form": form, "folder": weights_dir}
+    factory = ranks.after_the_first(lambda: _factory(spec, fact, resolved, **facts))
+    openly = Openly(
+        spec,
+        there,
+        images=len(training),
+        new_network=lambda: _placed(factory(), there),
+        batches=lambda size: Batches(source, training, form=form, batch_size=size),
+        augmentation=Augmentation.model_validate(resolved["augmentation"].value),
+        devices=ranks.count,
+    )
+    resolved["batch_size"] = _batch_size(openly, settled=settled or {}, ranks=ranks)
+    batch_size = int(resolved["batch_size"].value)
+    resolved["accumulation_steps"] = choices.accumulation_steps(spec, batch_size, len(training))
+    parts = int(resolved["accumulation_steps"].value)
+    per_epoch = len(training) // (batch_size * parts)
+    resolved |= choices.batch_norm_momentum(spec, steps_per_epoch=per_epoch, parts=parts)
     common: dict[str, Any] = {"form": form, "ranks": ranks}
     test = _whole(dataset, batch_size=batch_size, **common) if dataset.test is not None else None
     on_test = resolved["validation"].value == "test"
     held_out = test if on_test and test else Batches(source, validation, batch_size=batch_size, **common)
-    facts: dict[str, Any] = {"classes": len(dataset.classes), "form": form, "folder": weights_dir}
-    factory = ranks.after_the_first(lambda: _factory(spec, fact, resolved, **facts))
     trial = Trial(
         device=there,
         architecture={"name": spec.architecture.name} | spec.architecture.options,
@@ -159,6 +178,15 @@ def prepare(
     )
 
 
+def _batch_size(openly: Openly, *, settled: Mapping[str, Any], ranks: Ranks) -> Resolution:
+    """The user's; else what an earlier attempt settled, or a training that goes on would be another; else measured."""
+    if openly.spec.batch_size != "auto":
+        return choices.batch_size(openly.spec.batch_size, openly.images, ranks=ranks)
+    if "batch_size" in settled:
+        return Resolution(**settled["batch_size"])
+    return ranks.tell(lambda: choose_batch_size(openly))
+
+
 def _first_of(ranks: Ranks) -> str:
     return f"the first of {ranks.count} devices that share each batch"
 
@@ -168,74 +196,6 @@ def _batches(spec: LeafSpec, per_epoch: int) -> int:
     if isinstance(spec, TrainingSpec):
         return spec.epochs * per_epoch
     return spec.steps_for(per_epoch) if isinstance(spec, RangeTestSpec) else per_epoch
-
-
-def _image_size(spec: LeafSpec, dataset: Dataset, fact: ArchitectureFact) -> Resolution:
-    """The user's, or the source's own side, raised to what the network can take."""
-    side = dataset.train.side
-    if spec.image_size is not None:
-        if misfit := describe_misfit(spec.image_size, fact):
-            raise ImageSizeUnfit(misfit)
-        return Resolution(spec.image_size, "spec", AS_THE_SPEC_SAYS)
-    size = default_image_size(side, fact)
-    if size == side:
-        return Resolution(size, "dataset", "the side of its images")
-    return Resolution(size, "architecture", f"{fact.name} does not take {side} px; this is the next side it takes")
-
-
-def _weights(spec: LeafSpec, fact: ArchitectureFact) -> Resolution:
-    if spec.pretrained is False:
-        return Resolution(None, "spec", "fresh weights, as the spec says")
-    asked = None if spec.pretrained is True else spec.pretrained
-    name = nets.weights_name(fact.name, asked)
-    if asked is None:
-        return Resolution(name, "default", "the best published ones")
-    return Resolution(name, "spec", AS_THE_SPEC_SAYS)
-
-
-def _augmentation(spec: LeafSpec, default: Augmentation) -> Resolution:
-    if spec.augmentation == "default":
-        return Resolution(default.model_dump(), "dataset", "its default")
-    chosen = Augmentation() if spec.augmentation == "none" else spec.augmentation
-    return Resolution(chosen.model_dump(), "spec", AS_THE_SPEC_SAYS)
-
-
-def _validation(spec: LeafSpec, default: float) -> Resolution:
-    if spec.validation is None:
-        return Resolution(default, "dataset", "its default share of the training images")
-    return Resolution(spec.validation, "spec", AS_THE_SPEC_SAYS)
-
-
-def _normalization(spec: LeafSpec, weights: str | None) -> Resolution:
-    if spec.preprocessing is not None and spec.preprocessing.normalize is not None:
-        return Resolution(spec.preprocessing.normalize, "spec", AS_THE_SPEC_SAYS)
-    if weights:
-        return Resolution("imagenet", "pretrained", "the weights were trained with it")
-    return Resolution("dataset", "default", "mean and deviation of the training images")
-
-
-def _batch_size(spec: LeafSpec, images: int, *, ranks: Ranks) -> Resolution:
-    if spec.batch_size <= images:
-        return Resolution(spec.batch_size, "spec", AS_THE_SPEC_SAYS)
-    few = f"only {images} images are left for training beside the held-out ones"
-    if ranks.count == 1:
-        return Resolution(images, "dataset", few)
-    if images < ranks.count:
-        raise BatchTooSmall(f"{ranks.count} devices share each batch, and {few}", hint="Lower devices.")
-    return Resolution(images - images % ranks.count, "dataset", f"{few}, and {ranks.count} devices share each batch")
-
-
-def _accumulation_steps(spec: LeafSpec, batch_size: int, images: int) -> Resolution:
-    most = images // batch_size
-    if spec.accumulation_steps <= most:
-        return Resolution(spec.accumulation_steps, "spec", AS_THE_SPEC_SAYS)
-    return Resolution(most, "dataset", f"the {images} images left for training make no more batches of {batch_size}")
-
-
-def _deterministic(spec: LeafSpec) -> Resolution:
-    if not spec.deterministic:
-        return Resolution(False, "spec", AS_THE_SPEC_SAYS)
-    return Resolution(True, "spec", "deterministic kernels alone, and no trial for the fastest")
 
 
 def _format(

@@ -65,8 +65,9 @@ def draw_range_test(
     than the suggestion's takes its place, and has no interval.
     """
     picked = suggestion.max_lr if max_lr is None else max_lr
-    curve = mean_curve(curves)
-    canvas = open_canvas(title, x="learning rate", y="training loss", head=LABELS_HEIGHT)
+    curve = mean_curve([one.read for one in curves])
+    looked = curves[0].held_out is not None
+    canvas = open_canvas(title, x="learning rate", y="loss" if looked else "training loss", head=LABELS_HEIGHT)
     rates, losses = np.asarray(curve.rates), np.asarray(curve.losses, dtype=np.float64)
     smooth = np.array(suggestion.smoothed)
     marks = _marks(suggestion, picked)
@@ -75,6 +76,8 @@ def draw_range_test(
     for number, one in enumerate(curves):
         label = "loss of each step" if number == 0 else None
         axes.plot(one.rates, one.losses, color=GREY, linewidth=0.8, marker=".", markersize=4, label=label)
+    if looked:
+        axes.plot(rates, losses, "o", color=BLACK, markersize=3.5, label="held-out loss")
     axes.plot(rates, smooth, color=BLUE, linewidth=2.2, label="smooth (LOESS)")
     shown = [rates[0], rates[-1], *(mark.rate for mark in marks)]
     axes.set_xlim(min(shown) / 1.5, max(shown) * 1.5)

@@ -64,6 +64,10 @@ class ComparisonSpec(TrainingOptions):
         for name in (BASELINE, ONE_CYCLE):
             if name not in arms:
                 raise at_odds("arms", f"{name} is what the goal is about, so it cannot be left out; change it instead")
+        if self.batch_size == "auto" or any(arm.batch_size == "auto" for arm in arms.values()):
+            raise at_odds(
+                "batch_size", "each training would choose its own, and the arms would differ by that; give one"
+            )
         children = len(arms) * self.seeds
         if children > MOST_CHILDREN:
             told = f"{len(arms)} arms of {self.seeds} trainings are {children:,}; at most {MOST_CHILDREN:,} go together"

@@ -31,7 +31,11 @@ class LeafSpec(Part):
     dataset: DatasetField = Field(description="The images: a name or id of `GET /v1/datasets`, or an object.")
     architecture: ArchitectureField = Field(description="The network: a name of `GET /v1/architectures`, or an object.")
     optimizer: Optimizer = Field(Sgd(name="sgd"), description="The optimizer: a name, or an object.")
-    batch_size: BatchSize = Field(128, description="Images whose gradients are computed at once.")
+    batch_size: Literal["auto"] | BatchSize = Field(
+        128,
+        description='Images whose gradients are computed at once. "auto" is the largest power of two from 16 to '
+        "1,024 that the gradient noise scale of a few steps makes worth it and memory has room for.",
+    )
     validation: Literal["test"] | OpenShare | None = Field(
         None, description='Share of the training images held out, or "test"; the default is 0.1, for digits 0.2.'
     )
@@ -106,6 +110,8 @@ class LeafSpec(Part):
 
     @model_validator(mode="after")
     def _shares_batches_evenly(self) -> "LeafSpec":
+        if self.batch_size == "auto":
+            return self
         left_over = self.batch_size % self.devices
         if left_over:
             sizes = (self.batch_size - left_over, self.batch_size - left_over + self.devices)
@@ -116,6 +122,6 @@ class LeafSpec(Part):
 
     @model_validator(mode="after")
     def _has_pairs_to_mix(self) -> "LeafSpec":
-        if self.batch_size * self.accumulation_steps == 1 and (self.mixup or self.cutmix):
+        if self.batch_size == 1 == self.accumulation_steps and (self.mixup or self.cutmix):
             raise at_odds("mixup" if self.mixup else "cutmix", "a step on one image has no other to mix it with")
         return self

@@ -61,8 +61,11 @@ class Architecture(Part):
 
 
 WeightDecay = Annotated[
-    NonNegativeNumber,
-    Field(description="Times each weight, added to its gradient; with adamw, taken off the weight itself."),
+    Literal["auto"] | NonNegativeNumber,
+    Field(
+        description='Times each weight, added to its gradient; with adamw, taken off the weight itself. "auto" is what '
+        "suits learning rate and length of the training; a range test takes the usual rate and a default training."
+    ),
 ]
 _WHICH = "Which optimizer it is."
 

@@ -1,11 +1,15 @@
 """A learning-rate range test: sweep the rate over a few hundred steps and read the loss."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.domain.specs.fields import PositiveNumber, at_odds, whole_number
 from app.domain.specs.leaf import LeafSpec
+
+FEWEST_STEPS, MOST_STEPS = 100, 300  # by default
+FEWEST_LOOKS = 20  # at held-out images; the fewest steps that a range test may have
 
 
 class RangeTestSpec(LeafSpec):
@@ -33,6 +37,22 @@ class RangeTestSpec(LeafSpec):
         1, description="Sweeps with other initial weights and another order; the pick is read from all of them."
     )
 
+    held_out: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole_number)] | None = Field(
+        None,
+        description="Every so many steps, look at the loss on a batch of held-out images as well, and read landmarks "
+        "and pick off that; left out, off the training loss. At least 20 such looks must fit into the steps.",
+    )
+
+    @model_validator(mode="after")
+    def _looks_often_enough(self) -> "RangeTestSpec":
+        steps = self.steps or FEWEST_STEPS
+        if self.held_out is not None and steps < FEWEST_LOOKS * self.held_out:
+            looks = math.ceil(steps / self.held_out)
+            most = steps // FEWEST_LOOKS
+            detail = f"every {self.held_out} of {steps} steps makes {looks} looks, too few for a curve; {most} at most"
+            raise at_odds("held_out", detail)
+        return self
+
     @model_validator(mode="after")
     def _rises(self) -> "RangeTestSpec":
         start, end = self.bounds
@@ -49,4 +69,4 @@ class RangeTestSpec(LeafSpec):
 
     def steps_for(self, steps_per_epoch: int) -> int:
         """The number of optimizer steps: one epoch, but not under 100 nor over 300."""
-        return self.steps or max(100, min(steps_per_epoch, 300))
+        return self.steps or max(FEWEST_STEPS, min(steps_per_epoch, MOST_STEPS))

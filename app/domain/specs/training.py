@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StrictBool, ValidationError, model_valid
 from pydantic_core import InitErrorDetails
 
 from app.domain.presets import PRESETS, PresetName, filled
-from app.domain.specs.fields import Epochs, OpenShare, at_odds
+from app.domain.specs.fields import Epochs, OpenShare, PositiveShare, at_odds
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.parts import EarlyStopping, FreezeField
 from app.domain.specs.policies import OneCycle, Policy
@@ -41,6 +41,12 @@ class TrainingOptions(LeafSpec):
     test_time_flip: StrictBool = Field(
         False,
         description="Evaluate each image and its mirror, and average their logits; not for signs, such as digits.",
+    )
+    batch_norm_momentum: Literal["auto"] | PositiveShare | None = Field(
+        None,
+        description="Weight of a new batch in the running batch-norm statistics; left out, the network's own, mostly "
+        '0.1. "auto" follows several in one training, evaluates with the one that suits its length, and ends with the '
+        "one that comes closest to exact statistics.",
     )
     exact_batch_norm: StrictBool = Field(
         False,

@@ -110,6 +110,10 @@ class TestRefused:
         assert refused(arms={"linear": {"epocs": 1}})[0] == "arms/linear/epocs"
         assert refused(arms={"one_cycle": {"schedule": {"up": 2}}})[0] == "arms/one_cycle/schedule/one_cycle/up"
 
+    @pytest.mark.parametrize("fields", [{"batch_size": "auto"}, {"arms": {"mine": {"batch_size": "auto"}}}])
+    def test_a_batch_size_that_each_training_would_choose_itself(self, refused, fields):
+        assert refused(**fields)[0] == "batch_size"
+
     def test_too_many_trainings(self, refused):
         arms = {f"arm{number}": {} for number in range(40)}
         assert refused(arms=arms, seeds=50) == (

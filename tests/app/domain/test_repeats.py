@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,3 +52,38 @@ class TestSuggestion:
 
 def _pick(sweeps, first):
     return suggest_from([curve(lowest=0.1, seed=first + n, noise=0.4) for n in range(sweeps)]).max_lr
+
+
+def looked_at(one, every):
+    """The same curve as held-out losses, and a training loss that tells nothing."""
+    held_out = [loss if step % every == 0 else None for step, loss in enumerate(one.losses)]
+    return replace(one, losses=[2.3] * len(one.losses), held_out=held_out)
+
+
+class TestHeldOut:
+    def test_landmarks_are_read_off_it(self):
+        whole = curve(lowest=0.1)
+        found, alone = suggest_from([looked_at(whole, 1)]), suggest_from([whole])
+        assert found.landmarks == alone.landmarks
+        assert (found.max_lr, found.read_from, alone.read_from) == (alone.max_lr, "held_out", "training")
+        assert found.reason == f"Read off the loss on held-out images. {alone.reason}"
+
+    def test_with_the_rates_of_the_steps_that_looked(self):
+        whole = looked_at(curve(lowest=0.1), 5)
+        assert whole.read.rates == RATES[::5]
+        assert None not in whole.read.losses
+        found = suggest_from([whole])
+        assert len(found.smoothed) == 20
+        assert found.landmarks.minimum == pytest.approx(suggest_from([curve(lowest=0.1)]).landmarks.minimum, rel=0.8)
+        assert "low_confidence" in found.warnings  # fewer than 30 points
+
+    def test_of_several_sweeps_is_their_mean(self):
+        sweeps = [looked_at(curve(lowest=lowest, seed=seed), 2) for seed, lowest in enumerate([0.03, 0.1, 0.3])]
+        found = suggest_from(sweeps)
+        assert found.read_from == "held_out"
+        assert "3 sweeps pick" in found.reason
+
+    def test_a_sweep_that_broke_off(self):
+        broken = looked_at(curve(lowest=0.1, points=90), 4)
+        assert len(broken.read.losses) == 23  # 0, 4 … 88
+        assert suggest_from([broken]).stopped == "diverged"

@@ -233,7 +233,8 @@ class TestWireShape:
     def test_is_the_contracts(self):
         suggestion = suggest_learning_rate(RATES, valley_curve(), stopped="diverged")
         wire = suggestion.model_dump(mode="json")
-        assert list(wire) == ["max_lr", "min_lr", "rule", "interval", "landmarks", "stopped", "warnings", "reason"]
+        head = ["max_lr", "min_lr", "rule", "interval", "landmarks", "stopped"]
+        assert list(wire) == [*head, "read_from", "warnings", "reason"]
         assert list(wire["landmarks"]) == ["edge", "steepest", "minimum", "minimum_over_ten", "valley", "divergence"]
         assert isinstance(wire["interval"], list)
         assert wire["warnings"] == []

@@ -82,3 +82,26 @@ class TestSweeps:
 
     def test_is_a_series(self, client, url):
         assert client.get(url(SWEEPS) + "?series=sweep").json()["steps"] == {"step": list(range(160)), "sweep": NUMBERS}
+
+
+class TestHeldOut:
+    @pytest.fixture
+    def looked(self, submit, parts, hand_of):
+        links = submit(kind="range_test")["links"]
+        columns = {"learning_rate": [1e-4, 1e-3, 1e-2], "momentum": [0.9] * 3, "loss": [2.0, 1.5, 1.0]}
+        block = {"phase": "range_test", "first_step": 0, **columns, "held_out_loss": [2.1, None, 1.2]}
+        hand = hand_of(parts.database)
+        hand.write(hand.claim(), ("steps", block))
+        return links["metrics"]
+
+    def test_has_a_column(self, client, looked):
+        columns = client.get(looked).json()["steps"]
+        assert columns["held_out_loss"] == [2.1, None, 1.2]
+        assert columns["loss"] == [2.0, 1.5, 1.0]
+
+    def test_which_can_be_asked_for_alone(self, client, looked):
+        columns = client.get(looked, params={"series": "held_out_loss"}).json()["steps"]
+        assert columns == {"step": [0, 1, 2], "held_out_loss": [2.1, None, 1.2]}
+
+    def test_where_nobody_looked_there_is_none(self, client, url):
+        assert "held_out_loss" not in client.get(url(SWEEPS)).json()["steps"]

@@ -21,6 +21,8 @@ class TestEstimate:
             ({"epochs": 40}, 440, 132),  # 30 % of the steps
             ({"epochs": 3, "schedule": {"max_lr": 0.1}, "accumulation_steps": 2}, 15, 0),
             ({"epochs": 3, "schedule": {"max_lr": 0.1}, "validation": 0.5}, 21, 0),
+            ({"epochs": 3, "schedule": {"max_lr": 0.1}, "batch_size": "auto"}, 33, 0),  # as if it were 128
+            ({"epochs": 3, "schedule": {"max_lr": 0.1}, "batch_size": "auto", "accumulation_steps": 20}, 3, 0),  # 11 of
             ({"kind": "range_test"}, 100, 0),
             ({"kind": "range_test", "repeats": 3, "steps": 150}, 450, 0),
         ],
@@ -30,6 +32,15 @@ class TestEstimate:
         assert answer.status_code == 200, answer.text
         body = answer.json()
         assert (body["steps"], body["search_steps"], body["children"]) == (steps, search_steps, 0)
+
+    @pytest.mark.parametrize(("asked", "counted"), [("auto", 128), (64, 64)])
+    def test_says_for_which_batch_size(self, client, asked, counted):
+        body = ask(client, batch_size=asked).json()
+        assert (body["spec"]["batch_size"], body["batch_size"]) == (asked, counted)
+
+    def test_of_steps_that_no_batch_size_makes_room_for(self, client):
+        answer = ask(client, batch_size="auto", accumulation_steps=90)  # 90 × 16 = 1440 of 1438 images
+        assert (answer.status_code, answer.json()["code"]) == (422, "step_too_large")
 
     def test_the_spec_has_its_defaults(self, client):
         body = ask(client, name="n", tags=["t"]).json()

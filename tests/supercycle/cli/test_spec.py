@@ -26,9 +26,12 @@ class TestOptions:
             ({"optimizer": "adamw"}, {"optimizer": {"name": "adamw"}}),
             ({"momentum": 0.0}, {"optimizer": {"name": "sgd", "momentum": 0.0}}),  # the default optimizer's
             (
-                {"optimizer": "adamw", "weight_decay": 0.1},
+                {"optimizer": "adamw", "weight_decay": "0.1"},
                 {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
             ),
+            ({"batch_size": "auto"}, {"batch_size": "auto"}),
+            ({"batch_size": "64"}, {"batch_size": 64}),
+            ({"weight_decay": "auto"}, {"optimizer": {"name": "sgd", "weight_decay": "auto"}}),
             ({"max_lr": "auto"}, {"schedule": {"policy": "one_cycle", "max_lr": "auto"}}),
             ({"max_lr": "0.4"}, {"schedule": {"policy": "one_cycle", "max_lr": 0.4}}),
             ({"shape": "cosine"}, {"schedule": {"policy": "one_cycle", "shape": "cosine"}}),
@@ -41,7 +44,7 @@ class TestOptions:
             ({"augmentation": "none"}, {"augmentation": "none"}),
             ({"preset": "blog", "epochs": 3}, {"preset": "blog", "epochs": 3}),
             # what a part is, the preset knows: naming the default would replace the preset's
-            ({"preset": "blog", "weight_decay": 0.1}, {"preset": "blog", "optimizer": {"weight_decay": 0.1}}),
+            ({"preset": "blog", "weight_decay": "0.1"}, {"preset": "blog", "optimizer": {"weight_decay": 0.1}}),
             ({"preset": "blog", "max_lr": "1"}, {"preset": "blog", "schedule": {"max_lr": 1}}),
             ({"preset": "blog", "optimizer": "sgd"}, {"preset": "blog", "optimizer": {"name": "sgd"}}),
             ({"augmentation": "crop=4,flip"}, {"augmentation": {"crop": 4, "flip": True}}),
@@ -178,7 +181,7 @@ class TestOptionsBesideSettings:
                 {"optimizer": "adamw"},
                 {"optimizer": {"name": "adamw", "weight_decay": 0.1}},
             ),
-            (["optimizer=adamw"], {"weight_decay": 0.1}, {"optimizer": {"name": "adamw", "weight_decay": 0.1}}),
+            (["optimizer=adamw"], {"weight_decay": "0.1"}, {"optimizer": {"name": "adamw", "weight_decay": 0.1}}),
             (
                 ["architecture.width=16"],
                 {"architecture": "resnet9"},
@@ -235,7 +238,7 @@ class TestBase:
     def test_options_win_over_the_file(self, base):
         path = base({"epochs": 5, "seed": 1, "optimizer": "adamw"})
         expected = {"kind": "training", "epochs": 9, "seed": 1, "optimizer": {"name": "adamw", "weight_decay": 0.1}}
-        assert spec_of(base=path, epochs=9, weight_decay=0.1) == expected
+        assert spec_of(base=path, epochs=9, weight_decay="0.1") == expected
 
     def test_a_field_needs_an_object(self, base):
         with pytest.raises(typer.BadParameter, match="is 'none', which has no field 'crop'"):

@@ -103,6 +103,10 @@ class Scenes:
         options = {"epochs": 3, "ema": 0.9, "exact_batch_norm": True}
         return self._train(control := Control(), options, network=with_dropout) | control.seen()
 
+    def batch_norm_momenta(self):
+        options = {"epochs": 3, "ema": 0.9, "batch_norm_momentum": "auto"}
+        return self._train(control := Control(), options, network=with_dropout) | control.seen()
+
     def resumed(self):
         """The first rank is asked to stop, and the others hear of it; then all go on from its checkpoint."""
         whole = self._train(first := Control(), {"epochs": 3}, network=with_dropout)
@@ -200,7 +204,8 @@ class Scenes:
         schedule = build_schedule(spec.schedule, max_lr=max_lr)
         place = self._folder / (folder or f"{self._ranks.number}")
         trained = train(workload, spec, schedule=schedule, control=control, folder=place, resume=resume)
-        return {"weights": {name: value.numpy() for name, value in trained.network.state_dict().items()}}
+        weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
+        return {"weights": weights, "compared": trained.batch_norm and trained.batch_norm.as_dict()}
 
 
 def main():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from worker.engine.batch_norm import has_statistics, plain_batches, recompute_statistics
+from worker.engine.batch_norm import plain_batches, recompute_statistics
+from worker.engine.norm_layers import has_statistics
 
 
 def batches_of(*sizes):

@@ -4,10 +4,10 @@ from torch import nn
 
 from app.domain.schedules import build_schedule
 from app.domain.verification import Budget
-from worker.engine.batch_norm import has_statistics
 from worker.engine.cycles import judge, run_cycle
 from worker.engine.errors import DeviceOutOfMemory, Stopped
 from worker.engine.events import Logged, PhaseStarted, StepsDone, Stop
+from worker.engine.norm_layers import has_statistics
 from worker.engine.verification import run_trials
 
 

@@ -75,6 +75,14 @@ class TestTogether:
         assert first["epochs"][-1][3] > 0.5  # it learns; chance is 0.1
         assert same_weights(first["weights"], second["weights"])
 
+    def test_batch_norm_momenta_are_compared_alike(self, wrote):
+        alone, first, second = wrote["batch_norm_momenta"]
+        assert first["compared"] == second["compared"]
+        assert same_weights(first["weights"], second["weights"])
+        momenta = [[one["momentum"] for one in seen["compared"]["momenta"]] for seen in (alone, first)]
+        assert momenta[0] == momenta[1]
+        assert len({one["validation_loss"] for one in first["compared"]["momenta"]}) == len(momenta[0])
+
     def test_all_stop_where_the_first_was_asked_to(self, wrote):
         _, first, second = wrote["resumed"]
         assert (first["reason"], second["reason"]) == (Stop.YIELD, Stop.YIELD)

@@ -5,7 +5,10 @@ from torch import nn
 
 from worker.engine.errors import Stopped
 from worker.engine.events import Logged, PhaseStarted, Resized, StepsDone, Stop
+from worker.engine.held_out import HeldOut
 from worker.engine.range_test import sweep
+
+SMALL = {"architecture": {"name": "resnet9", "width": 2}, "steps": 20, "end_lr": 0.01}
 
 
 class NanAfter(nn.Module):
@@ -136,3 +139,55 @@ class TestRepeats:
         swept = sweep(prepared(spec, striped), spec, control)
         assert control.of(Resized)[-1].steps == len(swept[0].loss) + 60
         assert [line.message for line in control.of(Logged)] == ["Sweep 2 of 2 begins."]
+
+
+class TestHeldOut:
+    @pytest.fixture
+    def swept(self, spec_of, prepared, striped, stopping):
+        def run(**fields):
+            spec = spec_of("range_test", **SMALL | fields)
+            workload = prepared(spec, striped)
+            return workload, sweep(workload, spec, control := stopping()), control
+
+        return run
+
+    def test_changes_no_bit_of_the_sweep(self, swept):
+        (_, (plain,), _), (_, (looking,), _) = swept(), swept(held_out=1)
+        assert looking.loss.tolist() == plain.loss.tolist()
+        assert plain.held_out_loss is None
+
+    def test_is_there_every_so_many_steps_through_all_sweeps(self, swept):
+        _, sweeps, control = swept(steps=45, held_out=2, repeats=2)
+        for one in sweeps:
+            assert [loss is None for loss in one.held_out_loss] == [step % 2 == 1 for step in range(45)]
+        told = [loss for block in control.of(StepsDone) for loss in block.held_out_loss]
+        assert told == sweeps[0].held_out_loss + sweeps[1].held_out_loss
+
+    def test_first_is_the_fresh_networks_with_the_batchs_own_statistics(self, swept):
+        workload, (result,), _ = swept(held_out=1)
+        pixels, labels = workload.validation.spread(16)
+        assert len(labels) == 16  # of 18, as many as a batch
+        network = workload.fresh_network().train()  # resnet9 has no dropout
+        expected = nn.functional.cross_entropy(network(pixels), labels).item()
+        assert result.held_out_loss[0] == pytest.approx(expected, rel=1e-5)
+        assert result.held_out_loss[-1] < expected  # and they are no training images, but it learns
+
+    def test_leaves_the_network_as_it_was(self, swept):
+        workload, _, _ = swept()
+        network = workload.fresh_network().train()
+        next(network.children()).eval()  # as a frozen one
+        before = [buffer.clone() for buffer in network.buffers()]
+        modes = [module.training for module in network.modules()]
+        HeldOut(workload, every=1).loss(network)
+        assert all(torch.equal(*pair) for pair in zip(before, network.buffers(), strict=True))
+        assert modes == [module.training for module in network.modules()]
+
+    def test_ends_with_the_sweep(self, swept):
+        _, (result,), control = swept(steps=40, start_lr=1.0, end_lr=1e4, held_out=1)
+        assert result.stopped != "end"
+        assert len(result.held_out_loss) == len(result.loss) < 40
+        assert all(len(block.held_out_loss) == len(block.loss) for block in control.of(StepsDone))
+
+    def test_without_it_the_event_has_no_such_field(self, swept):
+        _, _, control = swept()
+        assert all("held_out_loss" not in block.data() for block in control.of(StepsDone))

@@ -24,6 +24,7 @@ def with_dropout():
 EVERYTHING = {
     "batch_size": 8, "accumulation_steps": 2, "gradient_clip": 1.0, "label_smoothing": 0.1, "mixup": 0.4, "cutmix": 1.0,
     "cutout": 3, "ema": 0.8, "test_time_flip": True, "exact_batch_norm": True, "deterministic": True,
+    "batch_norm_momentum": "auto",
 }  # fmt: skip
 
 
@@ -79,8 +80,9 @@ class TestExactResume:
     def test_after_three_yields_with_every_option(self, run, control, stopping, optimizer):
         fields = EVERYTHING | {"optimizer": optimizer}
         whole = run(control, **fields)
-        # 16 questions as above, 6 for the parts with exact statistics, one each for validation and test
-        assert control.asked == 24
+        # 16 questions as above, 6 for the parts with exact statistics, one each for validation with those and with five
+        # momenta, and one for test
+        assert control.asked == 29
         attempts, checkpoint = [], None
         for number, at in enumerate([6, 9, 4]):  # in epoch 2, before the evaluation of epoch 4, within the statistics
             attempts.append(attempt := stopping(Stop.YIELD, at=at))
@@ -89,16 +91,18 @@ class TestExactResume:
             checkpoint = attempt.of(CheckpointSaved)[-1].path
         attempts.append(attempt := stopping())
         resumed = run(attempt, resume=checkpoint, folder="last", **fields)
-        assert attempt.asked == 8
+        assert attempt.asked == 13
         assert same_bits(whole, resumed)
         assert [loss for attempt in attempts for loss in attempt.losses] == control.losses
         epochs = [without_time(epoch) for attempt in attempts for epoch in attempt.epochs]
         assert epochs == [without_time(epoch) for epoch in control.epochs]
         assert without_time(resumed.best) == without_time(whole.best)
         assert resumed.test_loss == whole.test_loss
+        assert resumed.batch_norm == whole.batch_norm
 
-    def test_after_a_kill(self, run, control, stopping):
-        whole = run(control)
+    @pytest.mark.parametrize("fields", [{}, {"batch_norm_momentum": "auto"}])
+    def test_after_a_kill(self, run, control, stopping, fields):
+        whole = run(control, **fields)
 
         class Fragile(stopping):
             def stop_requested(self):
@@ -106,9 +110,10 @@ class TestExactResume:
                     raise KilledError
 
         with pytest.raises(KilledError):
-            run(fragile := Fragile(), checkpoint_seconds=0.0)
-        resumed = run(stopping(), resume=fragile.of(CheckpointSaved)[-1].path, folder="second")
+            run(fragile := Fragile(), checkpoint_seconds=0.0, **fields)
+        resumed = run(stopping(), resume=fragile.of(CheckpointSaved)[-1].path, folder="second", **fields)
         assert same_bits(whole, resumed)
+        assert resumed.batch_norm == whole.batch_norm
 
     def test_says_what_it_did(self, run, stopping):
         with pytest.raises(Stopped):
