@@ -8,7 +8,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from app.domain.specs import Adam, AdamW, ComparisonSpec, DatasetImportSpec, RangeTestSpec, Sgd, TrainingSpec
+from app.domain.specs import (
+    Adam,
+    AdamW,
+    AutoSpec,
+    ComparisonSpec,
+    DatasetImportSpec,
+    RangeTestSpec,
+    Sgd,
+    TrainingSpec,
+    TuningSpec,
+)
 from app.domain.specs.comparison import ARM_NAME
 from app.domain.specs.fields import NO_NUL
 from app.domain.specs.layers import LAYER_TYPES
@@ -57,7 +67,7 @@ PATTERNS = {
     "^[A-Za-z0-9][A-Za-z0-9 ._-]*$": "must begin with a letter or digit (ASCII); then spaces and . _ - are allowed too",
 }
 _TAGGED: dict[str, Sequence[type[BaseModel]]] = {
-    "kind": (RangeTestSpec, TrainingSpec, DatasetImportSpec, ComparisonSpec),
+    "kind": (RangeTestSpec, TrainingSpec, DatasetImportSpec, ComparisonSpec, TuningSpec, AutoSpec),
     "name": (Sgd, Adam, AdamW),
     "type": LAYER_TYPES,
 }

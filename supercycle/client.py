@@ -74,6 +74,14 @@ class Client(Webhooks):
         """Submit a comparison of one cycle with a baseline and controls; `job.children()` are its trainings."""
         return self.submit({"kind": "comparison", **spec}, idempotency_key=idempotency_key)
 
+    def tune(self, *, idempotency_key: str | None = None, **spec: Any) -> Job:  # noqa: ANN401
+        """Submit a tuning; `result["training"]` of the job that ended is a spec to submit."""
+        return self.submit({"kind": "tuning", **spec}, idempotency_key=idempotency_key)
+
+    def auto(self, *, idempotency_key: str | None = None, **spec: Any) -> Job:  # noqa: ANN401
+        """Submit an automatic run: tune within `budget_seconds`, train, and with `compare=True` compare."""
+        return self.submit({"kind": "auto", **spec}, idempotency_key=idempotency_key)
+
     def import_dataset(self, name: str, *, idempotency_key: str | None = None, **how: Any) -> Job:  # noqa: ANN401
         """Have the service fetch a published data set once, for everybody; the keywords say how to run the job."""
         return self.submit({"kind": "dataset_import", "dataset": name, **how}, idempotency_key=idempotency_key)

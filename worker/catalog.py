@@ -20,6 +20,7 @@ from worker.engine import nets
 from worker.engine.errors import EngineError
 from worker.engine.nets import families, published
 from worker.engine.nets.designs import DESIGNS
+from worker.engine.norm_layers import has_statistics
 
 PATH = Path(__file__).parents[1] / "app" / "domain" / "catalog.json"
 
@@ -96,6 +97,7 @@ def _own_fact(name: str) -> ArchitectureFact:
         description=design.description,
         paper=design.paper,
         parameters=_parameters(network),
+        batch_norm=has_statistics(network),
         image_size=design.image_size,
         min_image_size=_smallest_side(name, channels=design.channels),
         options=design.options,
@@ -113,6 +115,7 @@ def _published_fact(name: str) -> ArchitectureFact:
         description=family.description,
         paper=family.paper,
         parameters=_parameters(network),
+        batch_norm=has_statistics(network),
         image_size=image_size,
         # One network serves all sides where it can, since building one takes longer than running it.
         min_image_size=_smallest_side(name, channels=3, network=network if granularity == 1 else None),

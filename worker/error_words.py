@@ -82,8 +82,8 @@ ANSWERS = {
 #: Errors of jobs that are no class of the engine's: title, when, what to do.
 JOBS = {
     "no_child_succeeded": (
-        "None of the plan's jobs succeeded",
-        "All jobs of a comparison failed or were cancelled, so there is nothing to report.",
+        "None of the jobs that the plan is about succeeded",
+        "All jobs of a comparison or a tuning failed or were cancelled, or the training of an automatic run did.",
         "`GET /v1/jobs?parent_id=` lists them with their errors.",
     ),
     "report_failed": (

@@ -47,6 +47,18 @@ Takes every field of a training but `preset` and `schedule`, for all its arms al
 
 {comparison}
 
+## `"kind": "tuning"`
+
+Takes every field of a training but `preset`, and these. [Tuning](../howto/tune.md) explains them.
+
+{tuning}
+
+## `"kind": "auto"`
+
+Takes every field of a training but `preset`, and these.
+
+{auto}
+
 ## Objects
 
 {parts}

@@ -16,6 +16,7 @@ from app.domain.specs import (
     AdamW,
     Architecture,
     Augmentation,
+    AutoSpec,
     ComparisonSpec,
     ConstantLr,
     CosineDecay,
@@ -30,16 +31,20 @@ from app.domain.specs import (
     Sgd,
     StepDecay,
     TrainingSpec,
+    TuningSpec,
 )
 from app.domain.specs.leaf import LeafSpec
 from app.domain.specs.policies import SHAPES
 from app.domain.specs.training import TrainingOptions
+from app.domain.specs.tuning import Search
 from app.domain.suggestion import Suggestion, WarningCode
 from worker.reference_words import PAGE, WARNINGS
 from worker.schema_tables import Words, field_rows, part_rows
 
 PATH = Path(__file__).parents[1] / "docs" / "reference" / "training.md"
 
+PLANS: dict[str, type[TrainingOptions]] = {"comparison": ComparisonSpec, "tuning": TuningSpec, "auto": AutoSpec}
+MEANT_OTHERWISE = {ComparisonSpec: {"epochs"}, TuningSpec: set(), AutoSpec: {"architecture", "epochs"}}
 PARTS: dict[str, tuple[type[Part], ...]] = {
     "dataset": (DatasetRef,),
     "architecture": (Architecture,),
@@ -49,9 +54,11 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "schedule": (OneCycle, ConstantLr, StepDecay, LinearDecay, CosineDecay),
     "early_stopping": (EarlyStopping,),
     "freeze": (Freeze,),
+    "search": (Search,),
 }
 _PLACES = {model.__name__: f"#{part}" for part, models in PARTS.items() for model in models}
-_WORDS = Words(_PLACES | {"CustomArchitecture": "architectures.md#your-own-custom"})
+_ELSEWHERE = {"CustomArchitecture": "architectures.md#your-own-custom"}
+_WORDS = Words(_PLACES | _ELSEWHERE)
 
 
 def render() -> str:
@@ -60,7 +67,7 @@ def render() -> str:
         "shared": _fields(RangeTestSpec, list(LeafSpec.model_fields)),
         "range_test": _fields(RangeTestSpec, _own(RangeTestSpec)),
         "training": _fields(TrainingSpec, _own(TrainingSpec)),
-        "comparison": _fields(ComparisonSpec, comparison_fields()),
+        **{kind: _fields(spec, own_fields(spec)) for kind, spec in PLANS.items()},
         "parts": _parts(),
         "shapes": _shapes(),
         "presets": _presets(),
@@ -78,10 +85,10 @@ def _own(spec: type[LeafSpec]) -> list[str]:
     return [name for name in spec.model_fields if name not in LeafSpec.model_fields and name != "kind"]
 
 
-def comparison_fields() -> list[str]:
-    """What a comparison says beyond what all its trainings share, and `epochs`, which mean something else there."""
-    shared = set(TrainingOptions.model_fields) - {"epochs"}
-    return [name for name in ComparisonSpec.model_fields if name not in shared and name != "kind"]
+def own_fields(spec: type[TrainingOptions]) -> list[str]:
+    """What a plan says beyond what its trainings share, and what means something else there."""
+    shared = set(TrainingOptions.model_fields) - MEANT_OTHERWISE[spec]
+    return [name for name in spec.model_fields if name not in shared and name != "kind"]
 
 
 def _parts() -> Iterator[str]:

@@ -71,6 +71,7 @@ class ArchitectureFact(Fact):
     )
     granularity: int = Field(1, description="The number of pixels that a side must be a multiple of.")
     channels: int | None = Field(None, description="Input channels it insists on; null takes 1 or 3.")
+    batch_norm: bool = Field(False, description="Whether it has batch norm; custom: false, for its layers decide.")
     options: dict[str, OptionFact] = {}
     weights: list[str] = []
 

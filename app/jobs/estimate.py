@@ -64,6 +64,14 @@ def _cost(spec: AnySpec, dataset: DatasetFacts) -> Cost:
     return Cost(0, *_steps(spec, steps_per_epoch(spec, dataset)))
 
 
+def settled(spec: AnySpec, dataset: DatasetFacts) -> dict[str, Any]:
+    """Of a plan, what is known of it before it begins."""
+    if not isinstance(spec, PlanSpec):
+        return {}
+    known = plan_of(spec).settle(steps_per_epoch_on(dataset))
+    return known | count_plan(spec, dataset, known).resolved()
+
+
 def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]) -> Cost:
     """All that a plan will train, if nothing of it fails."""
     planned = plan_of(spec).planned(settled)

@@ -9,12 +9,14 @@ from importlib.metadata import version
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from app.datasets.facts import DatasetFacts
 from app.db.tables import JobTable
 from app.db.types import database_now
 from app.domain.lifecycle import ENDED, JobState, Verb, after_verb
 from app.domain.plans import Child, NewChild
-from app.domain.specs import PLAN_KINDS, DeviceSpec
+from app.domain.specs import PLAN_KINDS, AnySpec, DeviceSpec
 from app.ids import new_id
+from app.jobs.estimate import settled
 from app.jobs.repository import JobRepository, NewEvent, begin_again
 
 INHERITED = (
@@ -45,23 +47,32 @@ class Family:
 
     def children(self) -> dict[str, Child]:
         """All of them, as the plan sees them."""
-        columns = select(JobTable.child_key, JobTable.id, JobTable.state, JobTable.resolved, JobTable.result)
-        rows = self._session.execute(columns.where(self._mine))
-        return {key: Child(key, id, JobState(state), *rest) for key, id, state, *rest in rows}
+        facts = JobTable.child_key, JobTable.id, JobTable.state, JobTable.spec, JobTable.resolved, JobTable.result
+        rows = self._session.execute(select(*facts, JobTable.started_at, JobTable.finished_at).where(self._mine))
+        return {
+            key: Child(key, id, JobState(state), spec, resolved, result, seconds_between(started, finished))
+            for key, id, state, spec, resolved, result, started, finished in rows
+        }
 
     def rows(self) -> list[JobTable]:
         """All of them, whole, in the order in which they were made."""
         return list(self._session.scalars(select(JobTable).where(self._mine).order_by(JobTable.id)))
 
-    def make(self, new: NewChild, *, dataset_version: str | None) -> JobTable:
+    def descendants(self) -> list[JobTable]:
+        """All of them, and theirs."""
+        mine = self.rows()
+        return mine + [row for one in mine if is_plan(one) for row in Family(self._session, one).descendants()]
+
+    def make(self, new: NewChild, dataset: DatasetFacts) -> JobTable:
         """Put one into the queue; or, where an ended job's result will do, make it as one that has ended with that."""
-        mark = fingerprint(new.spec, self._parent.dataset_id, dataset_version)
+        mark = fingerprint(new.spec, dataset)
         child = JobTable(
             id=new_id("job"),
             kind=new.spec.kind,
             name=new.key,
             state=JobState.QUEUED,
             spec=new.spec.model_dump(mode="json"),
+            resolved=settled(new.spec, dataset),
             devices=new.spec.devices,
             parent_id=self._parent.id,
             child_key=new.key,
@@ -70,7 +81,7 @@ class Family:
             hinted_at=database_now(),
             **{name: getattr(self._parent, name) for name in INHERITED},
         )
-        origin = self._same(mark) if new.reuse else None
+        origin = self._same(mark) if new.reuse and mark is not None else None
         if origin is None:
             self._jobs.add(child)
         else:
@@ -97,25 +108,42 @@ class Family:
         self._jobs.append(child, [NewEvent("log", {"level": "info", "message": told}), NewEvent("state", ended)])
 
     def ask(self, verb: Verb) -> None:
-        """Cancel, pause or resume what can be."""
+        """Cancel, pause or resume what can be, and what they are made of."""
         unfinished = JobTable.state.not_in([state.value for state in ENDED])
         wanted = select(JobTable).where(self._mine, unfinished).order_by(JobTable.id).with_for_update(of=JobTable)
-        for child in self._session.scalars(wanted.execution_options(populate_existing=True)):
+        for child in self._session.scalars(wanted.execution_options(populate_existing=True)).all():
             to = after_verb(verb, JobState(child.state))
-            if to is None or to == child.state:
-                continue
-            self._jobs.move(child, to)
-            if verb is Verb.RESUME:
-                begin_again(child, self._session)
+            if to is not None and to != child.state:
+                self._jobs.move(child, to)
+                if verb is Verb.RESUME:
+                    begin_again(child, self._session)
+            if is_plan(child):
+                ask_children(self._session, child, verb)
 
     @property
     def _mine(self) -> ColumnElement[bool]:
         return JobTable.parent_id == self._parent.id
 
 
-def fingerprint(spec: DeviceSpec, dataset_id: str, dataset_version: str | None) -> str:
-    """What tells jobs apart that would not do the same: spec, data, and the version of this program."""
-    facts = [spec.model_dump(mode="json"), dataset_id, dataset_version, _code_version()]
+def ask_children(session: Session, plan: JobTable, verb: Verb) -> None:
+    """What is asked of a plan is asked of its jobs; one that has any goes on as one that runs already."""
+    family = Family(session, plan)
+    family.ask(verb)
+    if verb is Verb.RESUME and plan.state == JobState.QUEUED and family.standing():
+        plan.state = JobState.RUNNING
+        JobRepository(session).note_start(plan)
+
+
+def seconds_between(started: datetime | None, finished: datetime | None) -> float:
+    """How long a job took from its first start to its end; 0 of one that has not ended, or never began."""
+    return (finished - started).total_seconds() if started is not None and finished is not None else 0.0
+
+
+def fingerprint(spec: AnySpec, dataset: DatasetFacts) -> str | None:
+    """What tells jobs apart that would not do the same: spec, data, and the version of this program; None of others."""
+    if not isinstance(spec, DeviceSpec):
+        return None
+    facts = [spec.model_dump(mode="json"), dataset.id, dataset.version, _code_version()]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,10 +11,12 @@ from app.domain.published import importable
 from app.domain.specs import (
     PLAN_KINDS,
     AnySpec,
+    AutoSpec,
     ComparisonSpec,
     DatasetImportSpec,
     RangeTestSpec,
     TrainingSpec,
+    TuningSpec,
     parse_spec,
 )
 from app.domain.specs.fields import NO_NUL, Name, json_number, whole_number
@@ -61,6 +63,14 @@ class ComparisonSubmission(ComparisonSpec, DeviceEnvelope):
     """A comparison to run. What stands beside the spec holds for each of its jobs."""
 
 
+class TuningSubmission(TuningSpec, DeviceEnvelope):
+    """A tuning to run. What stands beside the spec holds for each of its jobs."""
+
+
+class AutoSubmission(AutoSpec, DeviceEnvelope):
+    """An automatic run. What stands beside the spec holds for each of its jobs."""
+
+
 def _names_the_sets(schema: dict[str, Any]) -> None:
     """Which names there are; another one is refused with what it was perhaps meant to be."""
     schema["properties"]["dataset"]["enum"] = importable()
@@ -72,7 +82,14 @@ class DatasetImportSubmission(DatasetImportSpec, Envelope):
     model_config = ConfigDict(json_schema_extra=_names_the_sets)
 
 
-Submission = RangeTestSubmission | TrainingSubmission | DatasetImportSubmission | ComparisonSubmission
+Submission = (
+    RangeTestSubmission
+    | TrainingSubmission
+    | DatasetImportSubmission
+    | ComparisonSubmission
+    | TuningSubmission
+    | AutoSubmission
+)
 JobSubmission = Annotated[Submission, Field(discriminator="kind")]
 
 

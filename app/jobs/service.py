@@ -14,13 +14,12 @@ from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
 from app.db.types import database_now
 from app.domain.lifecycle import JobState, Verb, after_verb
-from app.domain.plans import plan_of
 from app.domain.specs import AnySpec, DatasetImportSpec, PlanSpec
 from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
-from app.jobs.checks import check, check_plan, steps_per_epoch_on
-from app.jobs.estimate import count_plan
-from app.jobs.family import Family, fingerprint, is_plan
+from app.jobs.checks import check, check_plan
+from app.jobs.estimate import settled
+from app.jobs.family import Family, ask_children, fingerprint, is_plan
 from app.jobs.repository import JobRepository, begin_again
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import DeviceEnvelope, Submission, spec_of
@@ -50,9 +49,9 @@ def submit(
         tags=[JobTagTable(tag=tag) for tag in dict.fromkeys(submission.tags)],
         state=JobState.QUEUED,
         spec=spec.model_dump(mode="json"),
-        resolved=_settled(spec, dataset),
+        resolved=settled(spec, dataset),
         devices=1 if isinstance(spec, DatasetImportSpec | PlanSpec) else spec.devices,
-        fingerprint=_fingerprint(spec, dataset),
+        fingerprint=fingerprint(spec, dataset),
         dataset_id=dataset.id,
         source_id=source.id if source else None,
         created_at=datetime.now(UTC),
@@ -61,20 +60,6 @@ def submit(
     )
     jobs.add(job)
     return job
-
-
-def _settled(spec: AnySpec, dataset: DatasetFacts) -> dict[str, Any]:
-    """Of a plan, what is known of it before it begins."""
-    if not isinstance(spec, PlanSpec):
-        return {}
-    settled = plan_of(spec).settle(steps_per_epoch_on(dataset))
-    return settled | count_plan(spec, dataset, settled).resolved()
-
-
-def _fingerprint(spec: AnySpec, dataset: DatasetFacts) -> str | None:
-    if isinstance(spec, DatasetImportSpec | PlanSpec):
-        return None
-    return fingerprint(spec, dataset.id, dataset.version)
 
 
 def checked(session: Session, submission: Submission, caller: Caller) -> tuple[AnySpec, DatasetFacts]:
@@ -132,17 +117,8 @@ def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:
     if verb is Verb.RESUME:
         begin_again(job, session)
     if is_plan(job):
-        _ask_children(session, job, verb)
+        ask_children(session, job, verb)
     return job
-
-
-def _ask_children(session: Session, plan: JobTable, verb: Verb) -> None:
-    """What is asked of a plan is asked of its jobs; one that has any goes on as one that runs already."""
-    family = Family(session, plan)
-    family.ask(verb)
-    if verb is Verb.RESUME and plan.state == JobState.QUEUED and family.standing():
-        plan.state = JobState.RUNNING
-        JobRepository(session).note_start(plan)
 
 
 def _conflict(verb: Verb, state: JobState) -> Conflict:
@@ -181,7 +157,7 @@ def _deletable_children(session: Session, job: JobTable) -> list[JobTable]:
     """Of a job that may be deleted, what is deleted with it; raises Conflict for one that may not."""
     if not JobState(job.state).ended:
         raise Conflict("job_not_ended", f"The job is {job.state}.", "Cancel it first: POST …/cancel.")
-    children = Family(session, job).rows() if is_plan(job) else []
+    children = Family(session, job).descendants() if is_plan(job) else []
     if busy := [child.id for child in children if not JobState(child.state).ended]:
         raise Conflict("job_not_ended", f"{len(busy)} of its jobs are just being stopped.", "Ask again in a moment.")
     parent = session.get(JobTable, job.parent_id) if job.parent_id else None

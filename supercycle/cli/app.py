@@ -14,6 +14,7 @@ from supercycle.cli import (
     keys,
     models,
     operate,
+    plans,
     schedules,
     submit,
     webhooks,
@@ -91,6 +92,7 @@ def root(
 
 
 submit.register(app)
+plans.register(app)
 again.register(app)
 jobs.register(app)
 history.register(app)

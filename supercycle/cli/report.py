@@ -18,7 +18,7 @@ from supercycle.cli.output import (
 from supercycle.jobs import Job
 from supercycle.transport import Json
 
-IMPORT, COMPARISON = "dataset_import", "comparison"
+IMPORT, COMPARISON, TUNING, AUTO = "dataset_import", "comparison", "tuning", "auto"
 HEAD = ("id", "kind", "name", "tags", "state", "phase")
 HISTORY = ("attempts", "worker", "created_at", "started_at", "finished_at", "model_id")
 DIGEST_LETTERS = 12
@@ -62,7 +62,7 @@ def outcome(job: Json) -> None:
             ("warnings", _warnings(job, result)),
             ("model", job.get("model_id")),
             *(_imported(result) if job["kind"] == IMPORT else ()),
-            *(_compared(result) if job["kind"] == COMPARISON and result else ()),
+            *_planned(job, result),
         ]
     )
     _print_error(job)
@@ -76,6 +76,28 @@ def _imported(result: Json) -> list[tuple[str, object]]:
     words = "was there already" if result["already_there"] else "is there now"
     images = ", ".join(f"{count:,} {split}" for split, count in result["counts"].items())
     return [("data set", f"{result['name']} {words}"), ("classes", len(result["classes"])), ("images", images)]
+
+
+def _planned(job: Json, result: Json) -> list[tuple[str, object]]:
+    """What a plan has come to; nothing of other jobs."""
+    told = {COMPARISON: _compared, TUNING: _tuned, AUTO: _automatic}.get(job["kind"])
+    return told(result) if told and result else []
+
+
+def _tuned(result: Json) -> list[tuple[str, object]]:
+    """What was chosen, and why."""
+    cost = result["cost"]
+    told = f"{cost['jobs']} jobs, {cost['steps']:,} optimizer steps, {cost['seconds']:.0f} s"
+    return [*result["values"].items(), *((one["stage"], one["reason"]) for one in result["decisions"]), ("cost", told)]
+
+
+def _automatic(result: Json) -> list[tuple[str, object]]:
+    """Where its jobs are; the accuracies stand above."""
+    verdict = result["verdict"]
+    goal = f"{verdict['verdict'].replace('_', ' ')}: {verdict['reason']}" if verdict else None
+    best = _best_accuracy(result["best"] or {})
+    accuracies = [("validation accuracy", best), ("test accuracy", result["test_accuracy"])]
+    return [*accuracies, *result["chosen"].items(), ("goal", goal), *result["jobs"].items()]
 
 
 def _warnings(job: Json, result: Json) -> object:
@@ -104,7 +126,7 @@ def whole(job: Json) -> None:
     _print_part("spec", [[name, field_text(name, value)] for name, value in job["spec"].items() if name != "kind"])
     _print_part("settled by the service", _resolved_rows(job["resolved"]))
     result = job["result"] or {}
-    rows = _compared(result) if result and job["kind"] == COMPARISON else result.items()
+    rows = _planned(job, result) or result.items()
     _print_part("result", [[name, field_text(name, value)] for name, value in rows])
     _print_error(job)
     _say_what_next(job)

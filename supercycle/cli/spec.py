@@ -118,7 +118,8 @@ def check_essentials(spec: Json) -> None:
     """End the command where the spec lacks what has no default."""
     if spec.get("preset"):
         return  # it names both
-    missing = [f"--{field}" for field in ("dataset", "architecture") if not spec.get(field)]
+    needed = ("dataset",) if spec["kind"] == "auto" else ("dataset", "architecture")
+    missing = [f"--{field}" for field in needed if not spec.get(field)]
     if missing:
         raise typer.BadParameter("must be given, or be in --spec FILE.json", param_hint=" and ".join(missing))
 
@@ -204,6 +205,11 @@ def read_numbers(text: str) -> list[float]:
         ) from error
 
 
+def read_names(text: str) -> list[str]:
+    """`batch_size,momentum` as a list; `none` is an empty one."""
+    return [] if text == "none" else [name for name in text.split(",") if name]
+
+
 def _as_given(value: Any) -> Any:  # noqa: ANN401
     return value
 
@@ -229,6 +235,9 @@ OPTIONS: Places = {
     **{name: ((name,), _as_given) for name in ("start_lr", "end_lr", "steps", "sweep")},
     **{name: ((name,), _as_given) for name in ("seeds", "fraction", "margin", "search_steps", "reuse")},
     "fractions": (("fractions",), read_numbers),
+    **{name: ((name,), _as_given) for name in ("trial_epochs", "compare")},
+    "tune": (("tune",), read_names),
+    "budget": (("budget_seconds",), _in_seconds),
     "architecture": (("architecture",), read_named),
     "optimizer": (("optimizer", "name"), _as_given),
     "momentum": (("optimizer", "momentum"), _as_given),

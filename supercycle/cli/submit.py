@@ -1,4 +1,4 @@
-"""`range-test`, `train`, `compare`: submit a job made of options, then follow it; `watch` follows one that runs."""
+"""`range-test` and `train`: submit a job made of options, then follow it; `watch` follows one that runs already."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,7 +98,7 @@ def range_test(
     as_json: AsJson = False,
 ) -> None:
     """Sweep the learning rate over some hundred steps and suggest the largest to train with."""
-    _submit(context, "range_test", given=dict(locals()))
+    submit(context, "range_test", given=dict(locals()))
 
 
 def train(
@@ -145,51 +145,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a network in one cycle, with the largest learning rate given or picked."""
-    _submit(context, "training", given=dict(locals()))
-
-
-def compare(
-    context: typer.Context,
-    *,
-    dataset: Dataset = None,
-    architecture: Architecture = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images of the baseline.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Share of them for one cycle and its controls.")] = None,
-    fractions: Annotated[
-        str | None, typer.Option(metavar="SHARES", help="Further shares to try one cycle in, e.g. 0.5,0.125.")
-    ] = None,
-    margin: Annotated[float | None, typer.Option(help="Points below the baseline that the goal allows.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Trainings of each arm.")] = None,
-    search_steps: Annotated[int | None, typer.Option(help="Most optimizer steps to look for max_lr, per arm.")] = None,
-    reuse: Annotated[bool | None, typer.Option("--reuse", help="Take over what ended jobs have found.")] = None,
-    optimizer: Optimizer = None,
-    momentum: Momentum = None,
-    weight_decay: WeightDecay = None,
-    batch_size: BatchSize = None,
-    validation: Validation = None,
-    image_size: ImageSize = None,
-    pretrained: Pretrained = None,
-    weights: Weights = None,
-    augmentation: Augmentation = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    name: Name = None,
-    tags: Tags = None,
-    priority: Priority = None,
-    device: Device = None,
-    devices: Devices = None,
-    max_runtime: MaxRuntime = None,
-    on_time_limit: OnTimeLimit = None,
-    max_attempts: MaxAttempts = None,
-    spec: Base = None,
-    idempotency_key: IdempotencyKey = None,
-    settings: Settings = None,
-    validate_only: ValidateOnly = False,
-    detach: Detach = False,
-    as_json: AsJson = False,
-) -> None:
-    """Is it super-convergence? One cycle in a quarter of the epochs beside a baseline and controls, with intervals."""
-    _submit(context, "comparison", given=dict(locals()))
+    submit(context, "training", given=dict(locals()))
 
 
 def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
@@ -201,11 +157,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(rich_help_panel=SUBMIT)(range_test)
     app.command(rich_help_panel=SUBMIT)(train)
-    app.command(rich_help_panel=SUBMIT)(compare)
     app.command(rich_help_panel=STEER)(watch)
 
 
-def _submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> None:
+def submit(context: typer.Context, kind: str, *, given: Mapping[str, Any]) -> None:
     body = build_spec(kind, options=given, base=given["spec"], settings=given["settings"] or [])
     check_essentials(body)
     client = connect(context)

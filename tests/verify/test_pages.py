@@ -97,6 +97,15 @@ def check_comparing(folder: Path, printed: str, client: Client) -> None:
     }  # fmt: skip
 
 
+def check_tuning(folder: Path, printed: str, client: Client) -> None:
+    assert "batch_norm_momentum" in printed
+    assert (folder / "tuned" / "report.html").exists()
+    assert (folder / "tuned" / "tuning_momentum.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "made" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    kinds = sorted((job.data["kind"], job.state) for job in client.jobs())
+    assert kinds == [(kind, "succeeded") for kind in ("auto", "training", "training", "tuning", "tuning")]
+
+
 def check_automating(folder: Path, printed: str, client: Client) -> None:
     first, second = re.findall(r"^(job_\w+) training$", printed, re.MULTILINE)
     assert first == second
@@ -116,6 +125,7 @@ CHECKS: dict[str, Check] = {
     "docs/howto/follow-a-job.md": check_following,
     "docs/howto/pause-and-resume.md": check_pausing,
     "docs/howto/train-fast.md": check_training,
+    "docs/howto/tune.md": check_tuning,
     "docs/howto/webhooks.md": check_webhooks,
 }
 

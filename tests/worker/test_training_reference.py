@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from app.domain.presets import PRESETS
-from app.domain.specs import ComparisonSpec, RangeTestSpec, TrainingSpec, parse_spec
+from app.domain.specs import RangeTestSpec, TrainingSpec, parse_spec
 from app.domain.specs.layers import LAYER_TYPES, CustomArchitecture
 from app.domain.specs.training import TrainingOptions
 from app.domain.suggestion import WarningCode
@@ -50,9 +50,11 @@ class TestFields:
         listed = first_cells("## Fields of both kinds") | first_cells(f'## `"kind": "{kind}"`')
         assert listed == set(spec.model_fields) - {"kind"}
 
-    def test_a_comparison_has_its_own_and_those_of_trainings(self):
-        listed = first_cells('## `"kind": "comparison"`')
-        assert listed == set(ComparisonSpec.model_fields) - set(TrainingOptions.model_fields) - {"kind"} | {"epochs"}
+    @pytest.mark.parametrize(("kind", "spec"), training_reference.PLANS.items())
+    def test_a_plan_has_its_own_and_those_of_trainings(self, kind, spec):
+        listed = first_cells(f'## `"kind": "{kind}"`')
+        own = set(spec.model_fields) - set(TrainingOptions.model_fields) - {"kind"}
+        assert listed == own | training_reference.MEANT_OTHERWISE[spec]
 
     @pytest.mark.parametrize(("part", "models"), training_reference.PARTS.items())
     def test_every_field_of_a_part_stands_there(self, part, models):
@@ -60,7 +62,7 @@ class TestFields:
         assert first_cells(f"### `{part}`") == fields
 
     def test_every_part_is_one_of_them(self):
-        parts = {model.__name__ for models in training_reference.PARTS.values() for model in models}
+        parts = {model.__name__ for models in training_reference.PARTS.values() for model in models} - {"Search"}
         elsewhere = {model.__name__ for model in (*LAYER_TYPES, CustomArchitecture)}  # on the page of architectures
         assert set(TrainingSpec.model_json_schema()["$defs"]) == parts | elsewhere
 

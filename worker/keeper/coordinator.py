@@ -14,14 +14,16 @@ from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
+from app.datasets.facts import built_in_by_id, of_row
 from app.db.session import DATABASE_DOWN, Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState, Verb
 from app.domain.plans import Step, plan_of
-from app.domain.specs import PLAN_KINDS, PlanSpec, parse_spec
-from app.jobs.family import Family
+from app.domain.specs import PLAN_KINDS, parse_plan_spec
+from app.jobs.family import Family, is_plan
 from app.jobs.repository import JobRepository, NewEvent
 from app.queue import Queue
+from worker.keeper.proposing import propose
 from worker.keeper.report_desk import ReportDesk
 
 log = structlog.get_logger()
@@ -139,10 +141,9 @@ def _make(session: Session, job: JobTable, family: Family, step: Step) -> list[s
     """Make the jobs that are due; the ids of those that wait for a worker."""
     if not step.new:
         return []
-    dataset = session.get(DatasetTable, job.dataset_id)
-    version = dataset.version if dataset is not None else None
-    made = [family.make(new, dataset_version=version) for new in step.new]
-    return [child.id for child in made if child.state == JobState.QUEUED]
+    dataset = built_in_by_id().get(job.dataset_id) or of_row(session.get_one(DatasetTable, job.dataset_id))
+    made = [family.make(new, dataset) for new in step.new]
+    return [child.id for child in made if child.state == JobState.QUEUED and not is_plan(child)]
 
 
 def _recalled(jobs: JobRepository, job: JobTable) -> Known:
@@ -152,14 +153,7 @@ def _recalled(jobs: JobRepository, job: JobTable) -> Known:
 
 
 def _next_step(job: JobTable, family: Family) -> Step:
-    return plan_of(spec_of(job)).advance(job.resolved, family.children())
-
-
-def spec_of(job: JobTable) -> PlanSpec:
-    """What a plan's row says."""
-    spec = parse_spec(job.spec)
-    assert isinstance(spec, PlanSpec)  # noqa: S101 - only such rows are asked for
-    return spec
+    return plan_of(parse_plan_spec(job.spec)).advance(job.resolved, family.children(), propose)
 
 
 def _show(jobs: JobRepository, job: JobTable, standing: Standing, *, total: int) -> None:

@@ -21,6 +21,8 @@ from app.config import Settings
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable
 from app.domain.lifecycle import JobState
+from app.domain.plans import plan_of
+from app.domain.specs import parse_plan_spec
 from app.jobs.family import Family
 from app.jobs.repository import JobRepository, NewEvent
 from worker.keeper.children import kill, start
@@ -68,9 +70,9 @@ class ReportDesk:
         is_known = job.id in self._waiting or (self._running is not None and self._running.job_id == job.id)
         if is_known:
             return
-        children = Family(jobs.session, job).rows()
-        if not any(child.state == JobState.SUCCEEDED for child in children):
-            jobs.move(job, JobState.FAILED, error=nothing_succeeded(children))
+        family = Family(jobs.session, job)
+        if not plan_of(parse_plan_spec(job.spec)).has_outcome(family.children()):
+            jobs.move(job, JobState.FAILED, error=nothing_succeeded(family.rows()))
             return
         if job.phase != "reporting":
             job.phase = "reporting"
@@ -177,12 +179,13 @@ REPORT_FAILED = {
 
 def nothing_succeeded(children: list[JobTable]) -> dict[str, Any]:
     """The error of a plan that has nothing to report."""
-    first = next((child for child in children if child.error), None)
+    lost = [child for child in children if child.state != JobState.SUCCEEDED]
+    first = next((child for child in lost if child.error), None)
     why = f" The first, {first.name}: {first.error['detail']}" if first is not None and first.error else ""
     return {
         "code": "no_child_succeeded",
-        "title": "None of the plan's jobs succeeded",
-        "detail": f"All {len(children)} of them failed or were cancelled.{why}",
+        "title": "None of the jobs that the plan is about succeeded",
+        "detail": f"{len(lost)} of {len(children)} failed or were cancelled.{why}",
         "hint": "GET /v1/jobs?parent_id= lists them with their errors.",
         "retryable": False,
         "attempt": 0,

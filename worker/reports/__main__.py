@@ -9,13 +9,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.domain.specs.auto import AUTO
 from app.domain.specs.comparison import COMPARISON
+from app.domain.specs.tuning import TUNING
 from worker.keeper.children import end_with_parent
+from worker.reports.auto import report_auto
 from worker.reports.comparing import report_comparison
 from worker.reports.request import Request
+from worker.reports.tuning import report_tuning
 
 MEMORY_BYTES = 4 << 30
-REPORTS: dict[str, Callable[[Mapping[str, Any], Path], dict[str, Any]]] = {COMPARISON: report_comparison}
+REPORTS: dict[str, Callable[[Mapping[str, Any], Path], dict[str, Any]]] = {
+    COMPARISON: report_comparison,
+    TUNING: report_tuning,
+    AUTO: report_auto,
+}
 
 
 def main() -> None:

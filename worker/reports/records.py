@@ -7,11 +7,14 @@ from typing import Any
 from sqlalchemy import select
 
 from app.db.tables import JobEventTable, JobTable
+from app.domain.lifecycle import JobState
+from app.jobs.family import seconds_between
 from app.jobs.metrics import collect
 from app.jobs.repository import JobRepository
 
 SEARCHING = ("range_test", "verifying")
-FACTS = ("id", "kind", "state", "error", "spec", "resolved", "result", "source_id")
+FACTS = ("id", "kind", "state", "error", "spec", "resolved", "result", "source_id", "model_id")
+MOST_POINTS = 400  #: of a sweep
 
 
 def record_of(job: JobTable, jobs: JobRepository) -> dict[str, Any]:
@@ -19,8 +22,18 @@ def record_of(job: JobTable, jobs: JobRepository) -> dict[str, Any]:
     origin = job.resolved.get("reused", {}).get("value", job.id)
     facts = {name: getattr(job, name) for name in FACTS} | {"key": job.child_key}
     history = collect(jobs.entries(origin, types=["epoch", "rewind"]), "training", series=[], max_points=2)
-    searched = _search_seconds(jobs.events(origin, types=["phase"]))
-    return facts | {"epochs": history.epochs, "steps": _steps(jobs, origin), "search_seconds": searched}
+    timed = {
+        "seconds": seconds_between(job.started_at, job.finished_at),
+        "search_seconds": _search_seconds(jobs.events(origin, types=["phase"])),
+    }
+    return facts | timed | {"epochs": history.epochs, "steps": _steps(jobs, origin), "sweep": _sweep(job, jobs, origin)}
+
+
+def _sweep(job: JobTable, jobs: JobRepository, origin: str) -> dict[str, Any] | None:
+    """The curve of a range test."""
+    if job.kind != "range_test" or job.state != JobState.SUCCEEDED:
+        return None
+    return dict(collect(jobs.entries(origin, types=["steps"]), "range_test", series=[], max_points=MOST_POINTS).steps)
 
 
 def _steps(jobs: JobRepository, id: str) -> int:

@@ -6,5 +6,18 @@ and its children as they are. So it goes on after any interruption, and asking i
 
 from app.domain.plans.family import Child, Children, NewChild, Planned, Step
 from app.domain.plans.kinds import Plan, StepsPerEpoch, plan_of
+from app.domain.plans.tuning.searching import Asked, Propose, Space
 
-__all__ = ["Child", "Children", "NewChild", "Plan", "Planned", "Step", "StepsPerEpoch", "plan_of"]
+__all__ = [
+    "Asked",
+    "Child",
+    "Children",
+    "NewChild",
+    "Plan",
+    "Planned",
+    "Propose",
+    "Space",
+    "Step",
+    "StepsPerEpoch",
+    "plan_of",
+]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from app.domain.plans.family import Child, Children, NewChild, Planned, Step
+from app.domain.plans.tuning.searching import Propose
 from app.domain.specs.comparison import ComparisonSpec, arms_of
 from app.domain.specs.training import TrainingSpec
 from app.domain.verification import BUDGET_SHARE, FEWEST_STEPS
@@ -51,7 +52,11 @@ class ComparisonPlan:
         change = self.spec.arms.get(name) or {}
         return Planned(_with_seed(arm, self.spec.seed), self.spec.seeds, ("arms", name), frozenset(change))
 
-    def advance(self, resolved: Mapping[str, Any], children: Children) -> Step:
+    def has_outcome(self, children: Children) -> bool:
+        """Whether any training succeeded."""
+        return any(child.succeeded for child in children.values())
+
+    def advance(self, resolved: Mapping[str, Any], children: Children, _: Propose) -> Step:
         """Arms whose first training has ended go on to their other seeds; one whose first has failed is left there."""
         most = resolved["search_steps"]["value"]
         wanted = [child for name in self.arms for child in self._wanted(name, children, most=most)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.lifecycle import JobState
-from app.domain.specs import RangeTestSpec, TrainingSpec
+from app.domain.specs import DeviceSpec, PlanSpec, TrainingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,10 @@ class Child:
     key: str  #: its place in the plan, e.g. `one_cycle/3`
     id: str
     state: JobState
+    spec: Mapping[str, Any] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
+    seconds: float = 0.0  #: from its first start to its end, once it has ended
 
     @property
     def ended(self) -> bool:
@@ -37,7 +39,7 @@ class NewChild:
     """A job to be made."""
 
     key: str
-    spec: TrainingSpec | RangeTestSpec
+    spec: DeviceSpec | PlanSpec
     reuse: bool = False  #: an ended job's result will do, if there is one that ran just this
 
 

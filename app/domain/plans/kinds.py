@@ -3,10 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from app.domain.plans.auto import AutoPlan
 from app.domain.plans.comparison import ComparisonPlan
 from app.domain.plans.family import Children, Planned, Step
+from app.domain.plans.tuning.plan import TuningPlan
+from app.domain.plans.tuning.searching import Propose
 from app.domain.specs import PlanSpec, TrainingSpec
+from app.domain.specs.auto import AUTO
 from app.domain.specs.comparison import COMPARISON
+from app.domain.specs.tuning import TUNING
 
 StepsPerEpoch = Callable[[TrainingSpec], int]
 
@@ -20,11 +25,14 @@ class Plan(Protocol):
     def planned(self, resolved: Mapping[str, Any]) -> Sequence[Planned]:
         """All that it will train: it is checked and counted before anything is queued."""
 
-    def advance(self, resolved: Mapping[str, Any], children: Children) -> Step:
-        """What is to be done next."""
+    def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
+        """What is to be done next; `propose` finds further points of a search."""
+
+    def has_outcome(self, children: Children) -> bool:
+        """Whether there is something to report, once all have ended."""
 
 
-PLANS: dict[str, Callable[[Any], Plan]] = {COMPARISON: ComparisonPlan}
+PLANS: dict[str, Callable[[Any], Plan]] = {COMPARISON: ComparisonPlan, TUNING: TuningPlan, AUTO: AutoPlan}
 
 
 def plan_of(spec: PlanSpec) -> Plan:

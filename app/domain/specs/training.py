@@ -1,5 +1,6 @@
 """A training under a learning-rate policy, with the largest rate given or picked by a range test."""
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StrictBool, ValidationError, model_validator
@@ -58,7 +59,7 @@ class TrainingOptions(LeafSpec):
     def _unfreezes_something(self) -> Self:
         if self.freeze is not None and not self.pretrained:
             raise at_odds("freeze", "a body with fresh weights has nothing worth freezing; set pretrained to true")
-        if self.freeze is not None and self.freeze.epochs >= self.epochs:
+        if self.freeze is not None and self.freeze.epochs >= (self.epochs or math.inf):  # an automatic run has none
             raise at_odds(
                 "freeze", f"of {self.epochs} epochs, {self.freeze.epochs} frozen ones leave none for the body"
             )

@@ -17,7 +17,7 @@ def planned():
     def make(steps_per_epoch=100, **fields):
         plan = plan_of(parse_spec(MINIMAL | TWO | fields))
         settled = plan.settle(lambda _: steps_per_epoch)
-        return settled, lambda children=(): plan.advance(settled, {child.key: child for child in children})
+        return settled, lambda children=(): plan.advance(settled, {child.key: child for child in children}, None)
 
     return make
 

@@ -54,6 +54,8 @@ ASKS = [
     Ask("submit_job", 202, "training", body=TRAINING),
     Ask("submit_job", 202, "range_test", body=RANGE_TEST),
     Ask("submit_job", 202, "comparison", body=COMPARISON),
+    Ask("submit_job", 202, "tuning", body=MINIMAL | {"kind": "tuning", "budget_seconds": 600}),
+    Ask("submit_job", 202, "auto", body={"kind": "auto", "dataset": "digits", "budget_seconds": 600}),
     Ask("submit_job", 202, "dataset_import", body={"kind": "dataset_import", "dataset": "EuroSAT"}),
     Ask("submit_job", 200, "validate_only", body=MINIMAL | {"epochs": 5}, query={"validate_only": "true"}),
     Ask("list_jobs", 200, "page", query={"limit": 1, "state": "succeeded"}),

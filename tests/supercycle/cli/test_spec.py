@@ -54,10 +54,12 @@ class TestOptions:
         assert spec_of(**options) == {"kind": "training", **expected}
 
     def test_every_option_of_the_commands_has_a_place(self):
-        from supercycle.cli.submit import compare, range_test, train
+        from supercycle.cli.plans import auto, compare, tune
+        from supercycle.cli.submit import range_test, train
 
         not_of_the_spec = {"context", "spec", "settings", "detach", "as_json", "validate_only", "idempotency_key"}
-        given = {name for command in (train, range_test, compare) for name in inspect.signature(command).parameters}
+        commands = (train, range_test, compare, tune, auto)
+        given = {name for command in commands for name in inspect.signature(command).parameters}
         assert given - not_of_the_spec == OPTIONS.keys()
 
     def test_so_has_every_option_of_clone(self):

@@ -92,7 +92,7 @@ class TestFailures:
         work_off(lost=["one_cycle/0", "baseline/0"])
         job, _ = report(coordinator, id)
         assert (job.state, job.error["code"]) == ("failed", "no_child_succeeded")
-        assert job.error["detail"].startswith("All 2 of them failed or were cancelled. The first, ")
+        assert job.error["detail"].startswith("2 of 2 failed or were cancelled. The first, ")
 
     def test_a_report_that_breaks_off_is_tried_again_and_given_up(
         self, coordinator, plan, work_off, report, monkeypatch

@@ -1,0 +1,88 @@
+"""From a data set to a trained model: a tuning, a training with what that has chosen, and a comparison if asked for.
+
+The tuning and the comparison are plans themselves.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.domain.plans.family import Child, Children, NewChild, Planned, Step
+from app.domain.plans.tuning.plan import TuningPlan
+from app.domain.plans.tuning.searching import Propose
+from app.domain.specs.auto import COMPARED_TIMES, USUAL_EPOCHS, AutoSpec, training_of, tuning_of
+from app.domain.specs.comparison import ComparisonSpec
+from app.domain.specs.training import TrainingOptions, TrainingSpec
+
+SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
+COMPARED_SEEDS = 3
+
+
+class AutoPlan:
+    """One call from data to report."""
+
+    def __init__(self, spec: AutoSpec) -> None:
+        self.spec = spec
+
+    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+        """What its tuning needs."""
+        return TuningPlan(tuning_of(self.spec)).settle(steps_per_epoch) if self.spec.tune else {}
+
+    def has_outcome(self, children: Children) -> bool:
+        """Whether there is a model."""
+        return "training" in children and children["training"].succeeded
+
+    def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """The tuning's trainings, and the training itself; a comparison is counted by itself."""
+        tuning = TuningPlan(tuning_of(self.spec)).planned(resolved) if self.spec.tune else []
+        training = training_of(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
+        return [*tuning, Planned(training, 1, (), frozenset())]
+
+    def advance(self, _: Mapping[str, Any], children: Children, __: Propose) -> Step:
+        """One after the other; a tuning that failed leaves the training as it was given."""
+        total = bool(self.spec.tune) + 1 + self.spec.compare
+        new = next((one for one in self._wanted(children) if one.key not in children), None)
+        is_busy = any(not child.ended for child in children.values())
+        if is_busy or new is None:
+            return Step([], total, is_over=not is_busy)
+        return Step([new], total, is_over=False)
+
+    def _wanted(self, children: Children) -> list[NewChild]:
+        """What comes after what has ended."""
+        wanted = [NewChild("tuning", tuning_of(self.spec))] if self.spec.tune else []
+        if self.spec.tune and not _has_ended(children.get("tuning")):
+            return wanted
+        training = self._training(children)
+        wanted.append(NewChild("training", training))
+        trained = children.get("training")
+        if self.spec.compare and trained is not None and trained.succeeded:
+            wanted.append(NewChild("comparison", self._comparison(training)))
+        return wanted
+
+    def _training(self, children: Children) -> TrainingSpec:
+        """With what was chosen, over as many epochs as fit."""
+        tuning = children.get("tuning")
+        result = tuning.result if tuning is not None else None
+        given = training_of(self.spec, epochs=USUAL_EPOCHS)
+        chosen = TrainingSpec.model_validate(result["training"]) if result else given
+        return chosen.model_copy(update={"epochs": self.spec.epochs or self._fitting(result, tuning)})
+
+    def _fitting(self, result: Mapping[str, Any] | None, tuning: Child | None) -> int:
+        seconds = result["seconds_per_epoch"] if result else None
+        if not seconds or result is None or tuning is None:
+            return USUAL_EPOCHS
+        left = float(self.spec.budget_seconds - result["cost"]["seconds"])
+        fitting = math.floor(left / (float(seconds) * (1 + SEARCH_SHARE)))
+        return max(FEWEST_EPOCHS, min(MOST_EPOCHS, fitting))
+
+    def _comparison(self, training: TrainingSpec) -> ComparisonSpec:
+        """The training as the one cycle, beside a baseline over four times its epochs."""
+        shared = training.model_dump(mode="json", include=set(TrainingOptions.model_fields) - {"epochs"})
+        arms = {"one_cycle": {"schedule": training.schedule.model_dump(mode="json", exclude_none=True)}}
+        own = {"kind": "comparison", "epochs": COMPARED_TIMES * training.epochs, "seeds": COMPARED_SEEDS, "arms": arms}
+        return ComparisonSpec.model_validate({**shared, **own})
+
+
+def _has_ended(child: Child | None) -> bool:
+    return child is not None and child.ended

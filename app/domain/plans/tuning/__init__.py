@@ -1,0 +1,1 @@
+"""Tuning as stages: each says which jobs it needs, and decides once they have ended."""

@@ -1,0 +1,107 @@
+"""The plan of a tuning: its stages one after the other, each with what the ones before have decided."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.catalog import architectures
+from app.domain.plans.family import Children, NewChild, Planned, Step
+from app.domain.plans.tuning.batch_norm import BatchNormStage
+from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
+from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
+from app.domain.plans.tuning.searching import Propose, SearchStage
+from app.domain.plans.tuning.stage import Decision, Stage, changed
+from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
+from app.domain.specs.layers import CustomArchitecture
+from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import TuningSpec, training_with
+
+_WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
+_SIZES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a tuning is: what was decided, and the training with it."""
+
+    training: TrainingSpec
+    decisions: Sequence[Decision]
+    new: Sequence[NewChild]
+    is_over: bool
+
+
+class TuningPlan:
+    """One tuning."""
+
+    def __init__(self, spec: TuningSpec) -> None:
+        self.spec = spec
+
+    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+        """How long an epoch is, which the prior of the weight decay needs."""
+        steps = steps_per_epoch(training_with(self.spec, {}))
+        return {"steps_per_epoch": {"value": steps, "origin": "data", "reason": _WHY}}
+
+    def has_outcome(self, children: Children) -> bool:
+        """Whether any of its jobs succeeded."""
+        return any(child.succeeded for child in children.values())
+
+    def planned(self, _: Mapping[str, Any]) -> list[Planned]:
+        """The short trainings, by about how many there are; a sweep counts as one."""
+        training = training_with(self.spec, {})
+        short = training.model_copy(update={"epochs": self.spec.short_epochs})
+        counts = {
+            "batch_size": 2 * _SIZES,
+            "weight_decay": 1 + len(LADDER) + MOST_TRIED,
+            "momentum": 2 * len(MOMENTA),
+            "batch_norm_momentum": int(_has_batch_norm(training)),
+        }
+        times = sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
+        return [Planned(short, times, (), frozenset())]
+
+    def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
+        """The jobs of the present stage."""
+        standing = self.standing(resolved, children, propose)
+        (planned,) = self.planned(resolved)
+        total = max(planned.times, len(children) + len(standing.new))
+        return Step(standing.new, len(children) if standing.is_over else total, standing.is_over)
+
+    def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
+        """Go through the stages, as far as they have come."""
+        training, decisions = training_with(self.spec, {}), list[Decision]()
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
+            wanted = [] if self._is_spent(children) else stage.wanted(training, children)
+            new = [child for child in wanted if child.key not in children]
+            if new or _is_busy(stage, children):
+                return Standing(training, decisions, new, is_over=False)
+            decisions.append(stage.decide(training, children))
+            training = changed(training, decisions[-1].values)
+        return Standing(training, decisions, [], is_over=True)
+
+    def _is_spent(self, children: Children) -> bool:
+        most = self.spec.budget_seconds
+        return most is not None and sum(child.seconds for child in children.values()) >= most
+
+    def _stages(self, training: TrainingSpec, steps_per_epoch: int, propose: Propose) -> list[Stage]:
+        epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, _has_batch_norm(training)
+        made: dict[str, Stage] = {
+            "batch_size": BatchSizeStage(epochs=epochs, images=steps_per_epoch * size_of(training)),
+            "weight_decay": WeightDecayStage(
+                epochs=epochs, steps_per_epoch=steps_per_epoch, has_batch_norm=has_norm, reuse=reuse
+            ),
+            "momentum": MomentumStage(epochs=epochs, reuse=reuse),
+            "batch_norm_momentum": BatchNormStage(epochs=epochs, has_batch_norm=has_norm),
+        }
+        stages = [made[name] for name in self.spec.tune]
+        if self.spec.search is not None:
+            stages.append(SearchStage(self.spec.search, epochs=epochs, seed=self.spec.seed, propose=propose))
+        return stages
+
+
+def _is_busy(stage: Stage, children: Children) -> bool:
+    return any(not child.ended for key, child in children.items() if key.startswith(f"{stage.name}/"))
+
+
+def _has_batch_norm(training: TrainingSpec) -> bool:
+    if isinstance(training.architecture, CustomArchitecture):
+        return '"type":"batch_norm"' in training.architecture.model_dump_json()
+    return architectures()[training.architecture.name].batch_norm

@@ -1,0 +1,120 @@
+"""What a stage of a tuning is, and how short trainings are compared."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from app.domain.plans.family import Child, Children, NewChild
+from app.domain.specs.range_test import RangeTestSpec
+from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import nested
+
+AS_GOOD = 0.02  #: losses that differ by less than this share differ by luck
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One value, and what a job has said of it."""
+
+    value: Any
+    job_id: str
+    loss: float | None  #: on validation images, at the end of a short training; None of one that failed
+    accuracy: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The loss, larger than any where there is none."""
+        return math.inf if self.loss is None else self.loss
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a stage has come to: values by their place in the training, and why."""
+
+    stage: str
+    values: Mapping[str, Any]
+    reason: str
+    evidence: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+class Stage(Protocol):
+    """One thing that is tuned; `training` has what the stages before it have decided."""
+
+    name: str
+
+    def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
+        """All its jobs that can be told by now, those that are there already as well."""
+
+    def decide(self, training: TrainingSpec, children: Children) -> Decision:
+        """From what has ended; jobs may be missing where the budget was used up."""
+
+
+def changed(training: TrainingSpec, values: Mapping[str, Any]) -> TrainingSpec:
+    """The training with these values in their places."""
+    data = training.model_dump(mode="json")
+    for path, value in values.items():
+        _put(data, nested(path, value))
+    return TrainingSpec.model_validate(data)
+
+
+def _put(data: dict[str, Any], change: Mapping[str, Any]) -> None:
+    for name, value in change.items():
+        if isinstance(value, dict) and isinstance(data.get(name), dict):
+            _put(data[name], value)
+        else:
+            data[name] = value
+
+
+def short(training: TrainingSpec, epochs: int, values: Mapping[str, Any]) -> TrainingSpec:
+    """A short training of the same form, for comparing values; nothing stops it early."""
+    frozen = training.freeze
+    without = {"early_stopping": None, "freeze": None if frozen and frozen.epochs >= epochs else frozen}
+    return changed(training.model_copy(update={"epochs": epochs, **without}), values)
+
+
+def sweep(training: TrainingSpec, values: Mapping[str, Any]) -> RangeTestSpec:
+    """The range test of the training with these values."""
+    return changed(training, values).range_test()
+
+
+def tried(children: Children, keys: Mapping[Any, str]) -> list[Tried]:
+    """What the short trainings of some values have come to, those that have ended."""
+    return [_tried(value, children[key]) for value, key in keys.items() if key in children and children[key].ended]
+
+
+def _tried(value: Any, child: Child) -> Tried:  # noqa: ANN401
+    if child.result is None:
+        return Tried(value, child.id, None, seconds=child.seconds)
+    last = child.result["last"]
+    return Tried(value, child.id, last["validation_loss"], last["validation_accuracy"], child.result["seconds"])
+
+
+def as_good_as_best(found: Sequence[Tried]) -> list[Tried]:
+    """Those whose loss is within luck of the smallest; none where none has a loss."""
+    best = min((one.score for one in found), default=math.inf)
+    return [one for one in found if math.isfinite(best) and one.score <= best * (1 + AS_GOOD)]
+
+
+def told(found: Sequence[Tried]) -> str:
+    """Losses by value, in words."""
+    return ", ".join(f"{value_text(one.value)}: {_loss_text(one)}" for one in found)
+
+
+def value_text(value: Any) -> str:  # noqa: ANN401
+    """A value as people read it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {value_text(one)}" for name, one in value.items())
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _loss_text(one: Tried) -> str:
+    return "failed" if one.loss is None else f"{one.loss:.3g}"
+
+
+def rows(found: Sequence[Tried]) -> Iterator[dict[str, Any]]:
+    """As evidence."""
+    for one in found:
+        yield {"value": one.value, "job_id": one.job_id, "validation_loss": one.loss,
+               "validation_accuracy": one.accuracy, "seconds": one.seconds}  # fmt: skip

@@ -1,0 +1,72 @@
+"""From a data set to a trained model in one call: tune within a budget, train, and compare where that is asked for."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from app.domain.specs.fields import Epochs, PositiveNumber, at_odds
+from app.domain.specs.parts import Architecture, ArchitectureField
+from app.domain.specs.policies import OneCycle, Policy
+from app.domain.specs.training import TrainingOptions, TrainingSpec
+from app.domain.specs.tuning import EVERYTHING, Tuned, TuningSpec
+
+AUTO = "auto"
+TUNING_SHARE = 0.4  #: of the budget
+USUAL_EPOCHS = 10  #: where nothing tells how many fit
+COMPARED_TIMES = 4  #: the epochs of a comparison's baseline over those of the training
+MOST_EPOCHS = 10_000  #: that a training may have
+
+
+class AutoSpec(TrainingOptions):
+    """`{"kind": "auto", "dataset": "digits"}`. What is given is kept, what is left out is looked for.
+
+    Every choice is made on validation images; the test split is opened once, at the end of the training.
+    """
+
+    kind: Literal["auto"] = Field(description="Says that the service makes the choices.")
+    architecture: ArchitectureField = Field(
+        Architecture(name="resnet9", width=16),
+        description="The network: a name of `GET /v1/architectures`, or an object.",
+    )
+    budget_seconds: PositiveNumber = Field(
+        600.0,
+        description="What tuning and training may take of workers' time together, about: two fifths are for tuning, "
+        "and the training gets as many epochs as fit the rest.",
+    )
+    epochs: Epochs | None = Field(  # type: ignore[assignment]
+        None, description="Passes over the training images; left out, as many as fit the budget, from 2 to 200."
+    )
+    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
+    tune: Annotated[tuple[Tuned, ...], Field(max_length=4)] = Field(
+        EVERYTHING, description="What is tuned; with an empty list it trains at once."
+    )
+    compare: StrictBool = Field(
+        False,
+        description="Compare the training with a baseline over four times its epochs, and controls; that comes on top "
+        "of the budget.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Self:
+        """What it will be made of must be sound before any of it is queued; raises ValidationError."""
+        training_of(self, epochs=self.epochs or USUAL_EPOCHS)
+        if self.tune:
+            tuning_of(self)
+        if self.compare and (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
+            told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
+            raise at_odds("epochs", told)
+        return self
+
+
+def training_of(spec: AutoSpec, *, epochs: int) -> TrainingSpec:
+    """The training that it begins with."""
+    data = spec.model_dump(mode="json", include=set(TrainingSpec.model_fields) - {"kind", "preset", "epochs"})
+    return TrainingSpec.model_validate({**data, "kind": "training", "epochs": epochs})
+
+
+def tuning_of(spec: AutoSpec) -> TuningSpec:
+    """The tuning that it begins with."""
+    shared = spec.model_dump(mode="json", include=set(TrainingOptions.model_fields) | {"schedule", "tune"})
+    budget = {"trial_epochs": 1, "budget_seconds": TUNING_SHARE * spec.budget_seconds}
+    own = {"kind": "tuning", "epochs": spec.epochs or USUAL_EPOCHS}
+    return TuningSpec.model_validate({**shared, **budget, **own})

@@ -1,0 +1,209 @@
+"""Which jobs a tuning wants next, and what it decides from those that have ended."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.domain.lifecycle import JobState
+from app.domain.plans import Child, plan_of
+from app.domain.specs import parse_spec
+from app.domain.specs.tuning import training_with
+
+MINIMAL = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "epochs": 10}
+
+
+@pytest.fixture
+def tuned():
+    """Plays a tuning: answers every job that it wants, until it is over; returns its standing and the keys by wave."""
+
+    def play(answer, *, propose=None, **fields):
+        plan = plan_of(parse_spec(MINIMAL | fields))
+        settled, children, waves = plan.settle(lambda spec: 1152 // spec.batch_size), {}, []
+        while True:
+            step = plan.advance(settled, children, propose)
+            assert step.is_over == (not step.new)
+            if step.is_over:
+                return plan.standing(settled, children, propose), waves
+            waves.append([one.key for one in step.new])
+            for one in step.new:
+                children[one.key] = done(one, answer(one))
+
+    return play
+
+
+def done(new, answer):
+    """A job that ended with this loss, or with this curve; None failed."""
+    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 2.0}
+    if answer is None:
+        return Child(new.key, f"job_{new.key}", JobState.FAILED, **facts)
+    if isinstance(answer, dict):
+        return Child(new.key, f"job_{new.key}", JobState.SUCCEEDED, result=answer, **facts)
+    last = {"validation_loss": answer, "validation_accuracy": 0.5}
+    result = {"last": last, "seconds": 2.0 * new.spec.epochs, "epochs_run": new.spec.epochs}
+    return Child(new.key, f"job_{new.key}", JobState.SUCCEEDED, result=result, **facts)
+
+
+def curve(edge, max_lr=0.5):
+    return {"max_lr": max_lr, "landmarks": {"edge": edge}}
+
+
+class TestBatchSize:
+    def test_an_epoch_each_and_then_by_equal_time(self, tuned):
+        """Of 64, 128, 256 and 512 the one with the smallest loss wins, and of equal ones the largest."""
+        losses = {64: 0.5, 128: 0.40, 256: 0.402, 512: 0.6}
+        standing, waves = tuned(lambda one: losses[one.spec.batch_size], tune=["batch_size"])
+        assert [sorted(wave) for wave in waves] == [
+            [f"batch_size/time/{size}" for size in (128, 256, 512, 64)],
+            [f"batch_size/trial/{size}" for size in (128, 256, 512, 64)],
+        ]
+        assert standing.training.batch_size == 256
+        assert "256 is the largest as good as the best" in standing.decisions[0].reason
+
+    def test_a_size_that_does_not_fit_is_left_out(self, tuned):
+        def answer(one):
+            return None if one.spec.batch_size > 128 else 0.4
+
+        standing, waves = tuned(answer, tune=["batch_size"])
+        assert sorted(waves[1]) == ["batch_size/trial/128", "batch_size/trial/64"]
+        assert standing.training.batch_size == 128
+
+    def test_nothing_that_succeeded_changes_nothing(self, tuned):
+        standing, waves = tuned(lambda _: None, tune=["batch_size"])
+        assert len(waves) == 1
+        assert standing.decisions[0].values == {}
+
+
+class TestWeightDecay:
+    def test_a_ladder_around_the_prior_then_short_trainings_of_those_with_the_largest_rate(self, tuned):
+        def answer(one):
+            if one.spec.kind == "training":
+                return {True: 0.3, False: 0.5}[one.spec.optimizer.weight_decay > 1e-3]
+            return curve(1.0 if one.spec.optimizer.weight_decay < 1e-2 else 0.2)
+
+        standing, waves = tuned(answer, tune=["weight_decay"])
+        assert waves[0] == ["weight_decay/sweep/given"]
+        assert len(waves[1]) == 6
+        assert len(waves[2]) == 3
+        decision = standing.decisions[0]
+        assert decision.reason.startswith("The prior is ")
+        assert standing.training.optimizer.weight_decay == decision.values["optimizer.weight_decay"]
+        assert 1e-3 < standing.training.optimizer.weight_decay < 1e-2
+        assert sum("edge" in row for row in decision.evidence) == 6
+
+    def test_a_sweep_that_fails_ends_it(self, tuned):
+        standing, waves = tuned(lambda _: None, tune=["weight_decay"])
+        assert waves == [["weight_decay/sweep/given"]]
+        assert standing.decisions[0].values == {}
+
+    def test_sweeps_may_be_taken_over(self):
+        plan = plan_of(parse_spec(MINIMAL | {"tune": ["weight_decay"]}))
+        (first,) = plan.advance(plan.settle(lambda _: 9), {}, None).new
+        assert first.reuse
+
+
+class TestMomentum:
+    def test_each_at_its_own_sweeps_rate(self, tuned):
+        losses = {0.9: 0.5, 0.95: 0.4, 0.97: 0.395, 0.99: 0.9}
+
+        def answer(one):
+            if one.spec.kind == "range_test":
+                return curve(1.0, max_lr=1 - one.spec.optimizer.momentum)
+            assert one.spec.schedule.max_lr == pytest.approx(1 - one.spec.schedule.max_momentum)
+            return losses[one.spec.schedule.max_momentum]
+
+        standing, _ = tuned(answer, tune=["momentum"])
+        schedule = standing.training.schedule
+        assert (schedule.max_momentum, schedule.min_momentum, schedule.max_lr) == (0.95, 0.85, "auto")
+
+    def test_adam_has_none(self, tuned):
+        standing, waves = tuned(lambda _: 0.1, tune=["momentum"], optimizer="adamw")
+        assert waves == []
+        assert standing.decisions[0].reason.startswith("adamw has no momentum")
+
+
+class TestBatchNorm:
+    def test_it_is_left_to_the_training_with_what_a_short_one_shows(self, tuned):
+        momenta = [{"momentum": 0.1, "validation_loss": 0.5, "validation_accuracy": 0.9, "gap": 0.1}]
+        result = {"batch_norm": {"rule": 0.4, "momentum": 0.1, "momenta": momenta}, "last": {}, "seconds": 1.0}
+        standing, waves = tuned(lambda _: result, tune=["batch_norm_momentum"])
+        assert waves == [["batch_norm_momentum/trial/auto"]]
+        assert standing.training.batch_norm_momentum == "auto"
+        assert "smallest gap to exact statistics at 0.1, where the rule says 0.4" in standing.decisions[0].reason
+        assert standing.decisions[0].evidence[0]["gap"] == 0.1
+
+    def test_a_network_without_it(self, tuned):
+        standing, waves = tuned(lambda _: None, tune=["batch_norm_momentum"], architecture="mlp")
+        assert (waves, standing.decisions[0].values) == ([], {})
+
+
+class TestStages:
+    def test_each_goes_on_with_what_the_ones_before_have_decided(self, tuned):
+        def answer(one):
+            if one.key.startswith("weight_decay"):
+                assert one.spec.batch_size == 256
+            return curve(1.0) if one.spec.kind == "range_test" else 0.4 - 0.1 * (one.spec.batch_size == 256)
+
+        standing, _ = tuned(answer, tune=["batch_size", "weight_decay"])
+        assert [one.stage for one in standing.decisions] == ["batch_size", "weight_decay"]
+
+    def test_the_budget_ends_it_with_what_is_known(self, tuned):
+        """Every job takes 2 s: after the first wave of 4 nothing begins any more."""
+        standing, waves = tuned(lambda _: 0.4, budget_seconds=7)
+        assert len(waves) == 1
+        assert [one.values for one in standing.decisions] == [{}, {}, {}, {"batch_norm_momentum": "auto"}]
+
+
+FIELDS = {"optimizer.weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [64, 128]}}
+
+
+class TestSearch:
+    def test_so_many_at_once_until_all_are_made(self, tuned):
+        told = []
+
+        def propose(space, asked, count, seed):
+            told.append([(one.values["optimizer.weight_decay"], one.loss) for one in asked])
+            decays = [1e-4 * (len(asked) + place) for place in range(1, count + 1)]
+            return [{"optimizer.weight_decay": decay, "batch_size": 64} for decay in decays]
+
+        search = {"fields": FIELDS, "trials": 5, "parallel": 2}
+        standing, waves = tuned(lambda one: one.spec.optimizer.weight_decay, propose=propose, tune=[], search=search)
+        assert waves == [["search/0", "search/1"], ["search/2", "search/3"], ["search/4"]]
+        assert told[1] == [(1e-4, 1e-4), (2e-4, 2e-4)]
+        assert standing.training.optimizer.weight_decay == 1e-4
+        assert standing.training.batch_size == 64
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"optimizer.momentun": {"low": 0.1, "high": 0.9}}, "makes no training"),
+            ({"epochs": {"low": 1, "high": 3, "whole": True}}, "must not change"),
+            ({"optimizer.momentum": {"low": 0.9, "high": 0.1}}, "must be below"),
+            ({"optimizer.weight_decay": {"low": 0, "high": 1, "log": True}}, "decades begin above 0"),
+            ({"batch_size": {"low": 1.5, "high": 3, "whole": True}}, "no whole numbers"),
+            ({"batch_size": {"choices": [[1], [2]]}}, "only numbers"),
+        ],
+    )
+    def test_what_makes_no_training_is_refused(self, fields, words):
+        with pytest.raises(ValidationError, match=words):
+            parse_spec(MINIMAL | {"search": {"fields": fields}})
+
+
+class TestSpec:
+    def test_short_trainings_are_a_fifth(self):
+        assert parse_spec(MINIMAL).short_epochs == 2
+        assert parse_spec(MINIMAL | {"epochs": 1}).short_epochs == 1
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"tune": []}, "nothing to tune"),
+            ({"tune": ["momentum"] * 2}, "twice"),
+            ({"trial_epochs": 11}, "longer than"),
+        ],
+    )
+    def test_what_does_not_go_together(self, fields, words):
+        with pytest.raises(ValidationError, match=words):
+            parse_spec(MINIMAL | fields)
+
+    def test_values_go_to_their_places(self):
+        training = training_with(parse_spec(MINIMAL), {"optimizer.momentum": 0.5, "batch_size": 32})
+        assert (training.optimizer.momentum, training.optimizer.weight_decay, training.batch_size) == (0.5, 5e-4, 32)

@@ -1,0 +1,118 @@
+"""Plans within a plan: an automatic run has a tuning made, trains with what came of it, and compares if asked."""
+
+import pytest
+
+from app.artifacts.store import ArtifactStore
+from app.callers import administrator
+from app.domain.lifecycle import JobState
+from app.jobs import service
+from app.jobs.schemas import AutoSubmission
+
+SMALL = {"kind": "auto", "dataset": "digits", "architecture": "mlp", "budget_seconds": 600, "tune": ["batch_size"]}
+ADMIN = administrator("admin")
+
+
+@pytest.fixture
+def auto(database):
+    """Submit a small automatic run; returns its id."""
+
+    def submit(**fields):
+        with database.transaction() as session:
+            return service.submit(session, AutoSubmission.model_validate(SMALL | fields), ADMIN).id
+
+    return submit
+
+
+@pytest.fixture
+def tuned(coordinator, auto, children, work_off):
+    """One whose tuning has ended and whose training waits; returns its id."""
+
+    def reach(**fields):
+        id = auto(**fields)
+        while "training" not in children(id):
+            coordinator.advance()
+            work_off()
+        return id
+
+    return reach
+
+
+class TestToTheEnd:
+    @pytest.mark.usefixtures("_no_report")
+    def test_tunes_then_trains(self, coordinator, auto, children, work_off, report):
+        id = auto()
+        coordinator.advance()
+        assert list(children(id)) == ["tuning"]
+        tuning = children(id)["tuning"]
+        assert (tuning.kind, tuning.parent_id, tuning.state) == ("tuning", id, "queued")
+        assert tuning.resolved["steps_per_epoch"]["value"] == 11
+        coordinator.advance()
+        assert sorted(children(tuning.id)) == [f"batch_size/time/{size}" for size in (128, 256, 512, 64)]
+
+    def test_the_training_has_what_was_chosen(self, coordinator, tuned, children, work_off, report):
+        """All sizes end alike, so the largest is taken; an epoch takes a second, so as many as are allowed fit."""
+        id = tuned()
+        spec = children(id)["training"].spec
+        assert (spec["batch_size"], spec["epochs"]) == (512, 200)
+        job, _ = report(coordinator, id) if work_off() else (None, None)
+        assert (job.state, job.result["best"]["epoch"]) == ("succeeded", 1)
+        assert job.result["chosen"] == {"batch_size": 512}
+        assert job.result["jobs"] == {key: child.id for key, child in children(id).items()}
+
+    def test_no_model_is_no_success(self, coordinator, auto, children, work_off, report):
+        id = auto(tune=[], epochs=3)
+        coordinator.advance()
+        assert children(id)["training"].spec["epochs"] == 3
+        work_off(lost=["training"])
+        job, _ = report(coordinator, id)
+        assert (job.state, job.error["code"]) == ("failed", "no_child_succeeded")
+
+    def test_a_tuning_that_failed_leaves_what_was_given(self, coordinator, auto, children, work_off):
+        id = auto()
+        for _ in range(4):
+            coordinator.advance()
+            work_off(lost=[f"batch_size/time/{size}" for size in (64, 128, 256, 512)])
+        assert children(id)["tuning"].state == "failed"
+        assert children(id)["training"].spec["batch_size"] == 128
+
+    @pytest.mark.usefixtures("_no_report")
+    def test_compares_if_asked(self, coordinator, auto, children, work_off):
+        id = auto(tune=[], epochs=2, compare=True)
+        coordinator.advance()
+        work_off()
+        coordinator.advance()
+        comparison = children(id)["comparison"]
+        assert (comparison.spec["epochs"], comparison.spec["fraction"]) == (8, 0.25)
+
+
+class TestVerbs:
+    def test_reach_the_jobs_of_its_jobs(self, coordinator, auto, children, ask, read, work_off):
+        id = auto()
+        for _ in range(2):
+            coordinator.advance()
+        tuning = children(id)["tuning"].id
+        assert ask(id, "pause") == "pausing"
+        assert {row.state for row in children(tuning).values()} == {"paused"}
+        for _ in range(2):
+            coordinator.advance()
+        assert (read(id)[0].state, read(tuning)[0].state) == ("paused", "paused")
+        assert ask(id, "resume") == "running"
+        assert read(tuning)[0].state == "running"
+        assert {row.state for row in children(tuning).values()} == {"queued"}
+        assert ask(id, "cancel") == "cancelling"
+        for _ in range(2):
+            coordinator.advance()
+        assert {read(one)[0].state for one in (id, tuning)} == {JobState.CANCELLED}
+        assert {row.state for row in children(tuning).values()} == {"cancelled"}
+
+    def test_delete_takes_them_along(self, coordinator, auto, children, ask, database, settings):
+        id = auto()
+        for _ in range(2):
+            coordinator.advance()
+        tuning = children(id)["tuning"].id
+        ask(id, "cancel")
+        for _ in range(2):
+            coordinator.advance()
+        service.delete(database, ArtifactStore(settings.storage), id, ADMIN)
+        assert not children(id)
+        assert not children(tuning)

@@ -1,0 +1,168 @@
+"""Makes the report of a tuning: what was decided, on which evidence, at which cost."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.domain.lifecycle import JobState
+from app.domain.plans.family import Child
+from app.domain.plans.tuning.plan import Standing, TuningPlan
+from app.domain.plans.tuning.searching import value_at
+from app.domain.plans.tuning.stage import Decision, value_text
+from app.domain.specs.tuning import TuningSpec
+from worker.plots.tuning import NamedSweep, Point, plot_points, plot_sweeps
+from worker.reports.documents import Page, Picture, Table, write_pages
+
+NOTES = (
+    "Every choice is made on validation images; the test split is not looked at.",
+    "Losses are those at the end of short trainings; losses within 2 % of the smallest count as good as it.",
+    "The learning rate is left to the training, which picks it again with all of these values.",
+)
+
+
+def report_tuning(plan: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write all files into the folder; returns the plan's result with their names as `files`."""
+    spec, records = TuningSpec.model_validate(plan["spec"]), plan["children"]
+    children = {record["key"]: child_of(record) for record in records}
+    standing = TuningPlan(spec).standing(plan["resolved"], children, _nothing)
+    result = _result(standing, records)
+    title = plan["name"] or f"{spec.architecture.name} on {spec.dataset.label}"
+    pictures = list(_draw(standing, plan, folder, title=title))
+    files = [file for picture in pictures for file in (picture.path, picture.path.with_suffix(".svg"))]
+    files += write_pages(_page(standing, result, pictures, title=title, plan=plan), folder)
+    files += _write_data(result, records, folder)
+    return result | {"files": [file.name for file in files]}
+
+
+def child_of(record: Mapping[str, Any]) -> Child:
+    """A job as its plan sees it."""
+    names = ("key", "id", "spec", "resolved", "result", "seconds")
+    return Child(state=JobState(record["state"]), **{name: record[name] for name in names})
+
+
+def _nothing(*_: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401
+    """A report proposes no further trials."""
+    return []
+
+
+def _result(standing: Standing, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "training": standing.training.model_dump(mode="json"),
+        "values": {path: value for decision in standing.decisions for path, value in decision.values.items()},
+        "decisions": [_described(decision, records) for decision in standing.decisions],
+        "cost": _cost(records),
+        "seconds_per_epoch": _seconds_per_epoch(standing, records),
+    }
+
+
+def _described(decision: Decision, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [record for record in records if record["key"].startswith(f"{decision.stage}/")]
+    return {"stage": decision.stage, "values": dict(decision.values), "reason": decision.reason,
+            "evidence": list(decision.evidence), "cost": _cost(mine)}  # fmt: skip
+
+
+def _cost(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    reused = sum("reused" in record["resolved"] for record in records)
+    failed = sum(record["state"] != "succeeded" for record in records)
+    sums = {unit: sum(record[unit] for record in records) for unit in ("steps", "seconds")}
+    return {"jobs": len(records), "reused": reused, "failed": failed, **sums}
+
+
+def _seconds_per_epoch(standing: Standing, records: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of the last short training with the batch size that was chosen."""
+    size = standing.training.batch_size
+    found = [
+        record["result"]["seconds"] / record["result"]["epochs_run"]
+        for record in records
+        if record["kind"] == "training" and record["result"] and value_at(record["spec"], "batch_size") == size
+    ]
+    return found[-1] if found else None
+
+
+def _draw(standing: Standing, plan: Mapping[str, Any], folder: Path, *, title: str) -> Iterator[Picture]:
+    for decision in standing.decisions:
+        sweeps = [_sweep(record) for record in plan["children"] if record["key"].startswith(f"{decision.stage}/sweep/")]
+        drawn = [one for one in sweeps if one is not None]
+        words = decision.stage.replace("_", " ")
+        if drawn:
+            files = plot_sweeps(drawn, path_stem=folder / f"sweeps_{decision.stage}", title=f"Sweeps, {words}: {title}")
+            yield Picture(files[0], f"A sweep for each {words}")
+        tried = [row for row in decision.evidence if "validation_loss" in row]
+        points = [_point(row, decision, place) for place, row in enumerate(tried)]
+        if points:
+            stem = folder / f"tuning_{decision.stage}"
+            files = plot_points(points, what=words, path_stem=stem, title=f"Short trainings, {words}: {title}")
+            yield Picture(files[0], f"Short trainings by {words}")
+
+
+def _sweep(record: Mapping[str, Any]) -> NamedSweep | None:
+    if record["state"] != "succeeded":
+        return None
+    curve = record["sweep"]
+    rates, losses = (np.array(curve[name], dtype=np.float64) for name in ("learning_rate", "smoothed_loss"))
+    return NamedSweep(record["key"].rpartition("/")[2], rates, losses)
+
+
+def _point(row: Mapping[str, Any], decision: Decision, place: int) -> Point:
+    value = row["value"]
+    is_chosen = value == decision.values or value in decision.values.values() if decision.values else False
+    name = str(place) if isinstance(value, Mapping) else value_text(value)
+    return Point(name, row["validation_loss"], is_chosen)
+
+
+def _page(
+    standing: Standing, result: Mapping[str, Any], pictures: Sequence[Picture], *, title: str, plan: Mapping[str, Any]
+) -> Page:
+    changes = _told(result["values"])
+    cost = result["cost"]
+    told = f"{cost['jobs']} jobs, {cost['steps']:,} optimizer steps, {cost['seconds']:.0f} s"
+    rows = [
+        (one["stage"], _told(one["values"]) or "as it was", one["reason"],
+         f"{one['cost']['jobs']} jobs, {one['cost']['seconds']:.0f} s")
+        for one in result["decisions"]
+    ]  # fmt: skip
+    failures = [
+        f"{record['key']}: {record['error']['detail']} ({record['error']['code']})"
+        for record in plan["children"]
+        if record["error"]
+    ]
+    return Page(
+        title=f"Tuning: {title}",
+        lead=f"Chosen: {changes}." if changes else "Nothing turned out to be better than what was given.",
+        facts={"cost": told, "of which taken over": cost["reused"], "job": plan["id"]},
+        tables=[
+            Table(("what", "chosen", "why", "cost"), rows, "Decisions"),
+            *(_evidence(decision) for decision in standing.decisions if decision.evidence),
+        ],
+        pictures=pictures,
+        failures=failures,
+        notes=NOTES,
+    )
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{path} = {value_text(value)}" for path, value in values.items())
+
+
+def _evidence(decision: Decision) -> Table:
+    names = list(dict.fromkeys(name for row in decision.evidence for name in row))
+    rows = [[value_text(row.get(name, "–")) for name in names] for row in decision.evidence]
+    return Table([name.replace("_", " ") for name in names], rows, f"Evidence: {decision.stage.replace('_', ' ')}")
+
+
+def _write_data(result: Mapping[str, Any], records: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    whole, spec, table = (folder / name for name in ("report.json", "training.json", "report.csv"))
+    whole.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    spec.write_text(json.dumps(result["training"], indent=1) + "\n", "utf-8")
+    with table.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("key", "job_id", "kind", "state", "seconds", "steps", "validation_loss", "validation_accuracy"))
+        for record in records:
+            last = (record["result"] or {}).get("last", {})
+            facts = [record[name] for name in ("key", "id", "kind", "state", "seconds", "steps")]
+            rows.writerow([*facts, last.get("validation_loss"), last.get("validation_accuracy")])
+    return [whole, spec, table]
