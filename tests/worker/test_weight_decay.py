@@ -17,7 +17,7 @@ NORMALISED = {"name": "custom", "layers": [
 ]}  # fmt: skip
 TRAINING = {
     "kind": "training", "dataset": "digits", "architecture": NORMALISED, "precision": "fp32", "compile": "off",
-    "batch_size": 64, "augmentation": "none", "epochs": 1, "schedule": {"max_lr": 0.05},
+    "batch_size": 16, "augmentation": "none", "epochs": 5, "schedule": {"max_lr": 0.05},
     "optimizer": {"name": "sgd", "weight_decay": "auto"},
 }  # fmt: skip
 SWEEP = {name: value for name, value in TRAINING.items() if name not in ("epochs", "schedule")}
@@ -74,9 +74,9 @@ def done(tmp_path, assignment_of, decays):
 
 
 def sgd_decay(spec, max_lr, *, epochs=None):
-    """3 / the sum over 22 steps an epoch: 1,438 of 1,797 images in batches of 64."""
+    """3 / the sum over 89 steps an epoch: 1,438 of 1,797 images in batches of 16."""
     read = parse_spec(spec if spec["kind"] == "training" else TRAINING)
-    steps = 22 * (epochs or read.epochs)
+    steps = 89 * (epochs or read.epochs)
     return 3 / total_rate(read.schedule, max_lr=max_lr, steps=steps, momentum=0.9)
 
 
@@ -84,11 +84,11 @@ class TestTraining:
     def test_with_a_rate_that_was_given(self, done, decays):
         (told,) = done(TRAINING).of("weight_decay")
         assert (told.value, told.origin) == (pytest.approx(sgd_decay(TRAINING, 0.05)), "rule")
-        assert "over 22 steps to 0.05" in told.reason
+        assert "over 445 steps to 0.05" in told.reason
         assert decays == [told.value]
 
     def test_sweep_has_that_of_the_usual_rate_and_cycles_their_own(self, done, decays):
-        spec = TRAINING | {"epochs": 20, "schedule": {"max_lr": "auto"}}
+        spec = TRAINING | {"schedule": {"max_lr": "auto"}}
         line = done(spec)
         (told,), (rate,), (trials,) = (line.of(name) for name in ("weight_decay", "max_lr", "trials"))
         tried = [trial["max_lr"] for trial in trials.value]
@@ -121,7 +121,7 @@ class TestTraining:
         ("changes", "expected"),
         [
             ({"architecture": {"name": "mlp", "width": 8}}, 5e-4),  # no batch norm
-            ({"optimizer": {"name": "adamw", "weight_decay": "auto"}}, 1 / (0.05 * 22)),
+            ({"optimizer": {"name": "adamw", "weight_decay": "auto"}}, 1 / (0.05 * 89 * 2.5**0.5)),
             ({"optimizer": {"name": "adam", "weight_decay": "auto"}}, 0.0),
         ],
     )
@@ -140,7 +140,7 @@ class TestRangeTest:
     def test_has_that_of_a_default_training_at_the_usual_rate(self, done, decays):
         (told,) = done(SWEEP).of("weight_decay")
         usual = parse_spec({name: value for name, value in TRAINING.items() if name not in ("epochs", "schedule")})
-        steps = 22 * usual.epochs
+        steps = 89 * usual.epochs
         expected = 3 / total_rate(usual.schedule, max_lr=USUAL["sgd"], steps=steps, momentum=0.9)
         assert told.value == pytest.approx(expected)
         assert decays == [told.value]

@@ -62,6 +62,13 @@ class TestSgd:
     def test_reason_has_the_numbers(self):
         assert prior(SGD).reason == "3 / 1e+03, the sum of lr / (1 - momentum) over 1000 steps to 0.1"
 
+    @pytest.mark.parametrize(("epochs", "is_usual"), [(3, True), (4, False)])  # of 100 steps each
+    @pytest.mark.parametrize("optimizer", [SGD, ADAMW])
+    def test_of_a_short_training_is_the_usual_one(self, optimizer, epochs, is_usual):
+        found = prior(optimizer, epochs=epochs)
+        assert (found.weight_decay == usual_decay(optimizer)) is is_usual
+        assert ("fewer than 400 steps" in found.reason) is is_usual
+
     def test_without_batch_norm_keeps_the_usual_one(self):
         found = prior(SGD, has_batch_norm=False)
         assert found.weight_decay == usual_decay(SGD) == 5e-4
@@ -79,7 +86,7 @@ class TestAdamFamily:
 
     @pytest.mark.parametrize(
         ("max_lr", "steps_per_epoch", "epochs", "expected"),
-        [(0.01, 100, 8, 0.5), (0.001, 100, 8, 5.0), (0.01, 400, 8, 0.125), (0.01, 100, 1, 1.0)],
+        [(0.01, 100, 8, 0.5), (0.001, 100, 8, 5.0), (0.01, 400, 8, 0.125), (0.01, 400, 1, 0.25)],
     )
     @pytest.mark.parametrize("has_batch_norm", [True, False])
     def test_adamw(self, max_lr, steps_per_epoch, epochs, expected, has_batch_norm):
