@@ -65,6 +65,8 @@ def as_square(image: Image.Image, mode: Mode, *, side: int, resize: Resize) -> I
 
 def fitted(image: Image.Image, *, side: int, resize: Resize) -> Image.Image:
     """Scale into a square: cut the longer side, fill up the shorter one with black, or distort."""
+    if image.size == (side, side):
+        return image
     match resize:
         case "crop":
             return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
