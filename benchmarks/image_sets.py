@@ -29,7 +29,8 @@ from benchmarks.uploads import add
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
 PATIENCE_SECONDS = 1800.0
 CLASSES, DISTINCT, SIDE = 10, 500, 256
-CHECK = "worker.keeper.check"
+CHECK = "worker.keeper.check", "worker.keeper.looking"
+PARTS = {"check": CHECK, "helpers of the worker": ("worker.datasets.filling",)}
 
 
 def main() -> None:
@@ -133,21 +134,27 @@ class Watch:
         self._thread.start()
 
     def end(self) -> dict[str, tuple[float, float]]:
-        """The peaks of the largest of the worker's processes, and of the check."""
+        """The peaks of the largest process of the worker, of its helpers together, and of the check with its own."""
         self._ended.set()
         self._thread.join()
         return self._peaks
 
     def _look_again(self) -> None:
         while not self._ended.wait(0.1):
+            now: dict[str, list[tuple[float, float]]] = {}
             for pid in self._processes():
-                self._look(pid)
+                found = memory_of(pid)
+                now.setdefault(name_of(pid), []).append((found.get("RssAnon", 0.0), found.get("VmHWM", 0.0)))
+            for name, all_of_it in now.items():
+                whole = max if name == "worker" else sum
+                anonymous, resident = (whole(column) for column in zip(*all_of_it, strict=True))
+                highest = self._peaks.get(name, (0.0, 0.0))
+                self._peaks[name] = max(highest[0], anonymous), max(highest[1], resident)
 
-    def _look(self, pid: int) -> None:
-        name = "check" if CHECK in command_of(pid) else "worker"
-        anonymous, resident = self._peaks.get(name, (0.0, 0.0))
-        found = memory_of(pid)
-        self._peaks[name] = max(anonymous, found.get("RssAnon", 0.0)), max(resident, found.get("VmHWM", 0.0))
+
+def name_of(pid: int) -> str:
+    command = command_of(pid)
+    return next((name for name, modules in PARTS.items() if any(module in command for module in modules)), "worker")
 
 
 def below(pid: int) -> list[int]:
@@ -160,7 +167,7 @@ def children(pid: int) -> list[int]:
 
 
 def checks() -> list[int]:
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if CHECK in command_of(int(path.name))]
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if name_of(int(path.name)) == "check"]
 
 
 def command_of(pid: int) -> str:

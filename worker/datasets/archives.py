@@ -129,6 +129,7 @@ class _Unpacking:
     members: int = 0
     written_bytes: int = 0
     taken: TakenPaths = field(default_factory=TakenPaths)
+    made: PurePosixPath | None = None  #: the folder of the latest file
 
     def take(self, member: Member) -> None:
         self.members += 1
@@ -139,10 +140,16 @@ class _Unpacking:
                 (self.into / path).mkdir(parents=True, exist_ok=True)
             elif _is_wanted(path):
                 self.taken.take_file(path)
-                (self.into / path.parent).mkdir(parents=True, exist_ok=True)
+                self._make_folder(path.parent)
                 self._write(member, path)
         if self.members + self.taken.folders > self.limits.members:
             raise _too_much(None, f"It has more than {self.limits.members:,} files and folders.")
+
+    def _make_folder(self, path: PurePosixPath) -> None:
+        """Unless it is that of the file before: to ask for each of many small files takes a tenth of the time."""
+        if path != self.made:
+            (self.into / path).mkdir(parents=True, exist_ok=True)
+            self.made = path
 
     def _write(self, member: Member, path: PurePosixPath) -> None:
         size = 0

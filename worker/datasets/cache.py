@@ -7,8 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from app.disk import sync
+from worker.datasets.filling import Array, filled
 from worker.datasets.pictures import Pictures, Pixels, pieces
 from worker.datasets.source import Mode
 from worker.engine.data import Images
@@ -126,7 +126,7 @@ def _write(aside: Path, contents: Contents, on_progress: OnProgress) -> None:
         sync(path)
 
 
-def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -> "np.memmap[Any, np.dtype[np.uint8]]":
+def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -> Array:
     path = aside / f"{split}-images.npy"
     channels = 1 if contents.mode == "L" else 3
     shape = (len(pictures.labels), channels, contents.side, contents.side)
@@ -136,23 +136,14 @@ def _allocate(aside: Path, split: str, pictures: Pictures, contents: Contents) -
     return pixels
 
 
-def _decode(arrays: Mapping[str, Pixels], splits: Mapping[str, Pictures], on_progress: OnProgress) -> None:
+def _decode(arrays: Mapping[str, Array], splits: Mapping[str, Pictures], on_progress: OnProgress) -> None:
     total, done = sum(len(pixels) for pixels in arrays.values()), 0
     mapped, picture_bytes = Mapped(*arrays.values()), sum(pixels.nbytes for pixels in arrays.values()) // max(total, 1)
-    executor = ThreadPoolExecutor(os.cpu_count())
-    try:
-        work = {
-            executor.submit(splits[split].decode, pixels, piece): len(piece)
-            for split, pixels in arrays.items()
-            for piece in pieces(len(pixels))
-        }
-        for future in as_completed(work):
-            future.result()
-            done += work[future]
-            mapped.used(1, work[future] * picture_bytes)
+    with closing(filled(arrays, splits)) as counts:  # at once, also where an error still holds it
+        for count in counts:
+            done += count
+            mapped.used(1, count * picture_bytes)
             on_progress(done, total)
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _facts(aside: Path, arrays: Mapping[str, Pixels], contents: Contents) -> dict[str, Any]:

@@ -110,26 +110,27 @@ def _splits(root: Path) -> tuple[Path, Path | None, list[Problem]]:
 
 
 def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled, int]:
-    split, ignored = Labelled(), 0
+    split, ignored, endings = Labelled(), 0, tuple(SUFFIXES)
     for index, name in enumerate(classes):
         if not (folder / name).is_dir():
             continue
-        for path in _files(folder / name):
-            if path.suffix.lower() not in SUFFIXES:
+        for path in _files(folder / name, root=root):
+            if not path.lower().endswith(endings):
                 ignored += 1
                 continue
-            split.paths.append(path.relative_to(root).as_posix())
+            split.paths.append(path)
             split.labels.append(index)
     return split, ignored
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every plain file below, in an order that is the same on every machine."""
+def _files(folder: Path, *, root: Path) -> Iterator[str]:
+    """Every plain file below, by its path below `root`, in an order that is the same on every machine."""
     for place, folders, _ in os.walk(folder):
         folders.sort()
         with os.scandir(place) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-        yield from (Path(place, name) for name in names if not name.startswith("."))
+        below = Path(place).relative_to(root).as_posix()
+        yield from (f"{below}/{name}" for name in names if not name.startswith("."))
 
 
 def _class_problems(classes: list[str], train: Labelled) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from worker.datasets import built_in, cache
 from worker.datasets.array_files import ArrayFiles, find_arrays
 from worker.datasets.cache import Contents, Entry, NotCached, OnProgress
 from worker.datasets.class_folders import ClassFolders, Labelled, content_version, read_class_folders
+from worker.datasets.decoding import read
 from worker.datasets.errors import DatasetInvalid, Refused
 from worker.datasets.pictures import FilePictures, pieces
 from worker.datasets.source import DatasetSource, Resize
@@ -146,7 +147,7 @@ def _split_files(found: ClassFolders, source: DatasetSource, on_progress: OnProg
 
 def _ranks(found: ClassFolders, split: MadeSplit, on_progress: OnProgress) -> "array[int]":
     """Read each file for its digest; decoding reads it again, from the system's memory where that is large enough."""
-    paths = [found.root / path for path in found.train.paths]
+    paths = [f"{found.root}/{path}" for path in found.train.paths]
     ranks = array("Q")
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         for piece in pieces(len(paths)):
@@ -155,8 +156,8 @@ def _ranks(found: ClassFolders, split: MadeSplit, on_progress: OnProgress) -> "a
     return ranks
 
 
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+def _digest(path: str) -> bytes:
+    return hashlib.sha256(read(path)).digest()
 
 
 def _changed(source: DatasetSource, *, now: str = "") -> DatasetInvalid:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.datasets.class_folders import Labelled
-from worker.datasets.decoding import as_square, fitted, reading
+from worker.datasets.decoding import as_square, fitted, read, reading
 from worker.datasets.source import Mode, Resize
 
 Pixels = NDArray[np.uint8]
@@ -76,7 +76,7 @@ class FilePictures:
         """Read each file once, for its digest and its picture."""
         for index in chosen:
             path = self.files.paths[index]
-            data = (self.root / path).read_bytes()
+            data = read(f"{self.root}/{path}")
             self.digests[path] = hashlib.sha256(data).hexdigest()
             with reading(data, path) as image:
                 square = np.asarray(as_square(image, self.mode, side=pixels.shape[-1], resize=self.resize))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,8 +35,9 @@ def start(
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End it, if it has not ended."""
-    process.kill()
+    """End it and what it has started, if it has not ended."""
+    if process.poll() is None:  # not waited for, so that no other group has its number by now
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdin:
         with suppress(BrokenPipeError):  # what it has never read

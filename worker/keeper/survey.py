@@ -1,25 +1,15 @@
 """What the images of a data set turn out to be: a few numbers for each, so that any of them can be added up later."""
 
-import hashlib
 from array import array
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import compress
-from operator import mul
-from os import cpu_count
-from pathlib import Path
 
 from worker.datasets.class_folders import ClassFolders
-from worker.datasets.decoding import as_mode, is_grey, reading
-from worker.datasets.errors import Problem, Refused
+from worker.datasets.errors import Problem
 from worker.datasets.source import Mode
 from worker.datasets.splitting import rank_of
-
-THREADS = min(cpu_count() or 1, 4)  # each may hold a picture of 50 million pixels in a few forms
-_BLOCK = 1024
-_VALUES = range(256)
-_SQUARES = [value**2 for value in _VALUES]
+from worker.keeper.looking import Picture, look_at_all
 
 
 def _numbers() -> "array[int]":
@@ -76,58 +66,21 @@ class Levels:
     deviation: list[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What one file holds."""
-
-    digest: bytes
-    size: int
-    width: int
-    height: int
-    mode: str
-    has_colour: bool
-    sums: list[int]
-    squares: list[int]
-
-
 def survey_pictures(found: ClassFolders, *, seed: int) -> Survey:
     """Decode every picture; those that cannot be are in `bad`."""
     survey = Survey()
     paths = [*found.train.paths, *found.test.paths]
-    with ThreadPoolExecutor(THREADS) as executor:
-        # In blocks, so that only so many results wait to be added up.
-        for start in range(0, len(paths), _BLOCK):
-            block = paths[start : start + _BLOCK]
-            for path, picture in zip(block, executor.map(lambda path: _look(found.root, path), block), strict=True):
-                if isinstance(picture, Problem):
-                    survey.bad[path] = picture
-                else:
-                    _add(survey, path, picture, seed=seed)
+    for path, picture in zip(paths, look_at_all(str(found.root), paths), strict=True):
+        if isinstance(picture, Problem):
+            survey.bad[path] = picture
+        else:
+            _add(survey, path, picture, seed=seed)
     return survey
 
 
-def _look(root: Path, path: str) -> Picture | Problem:
-    """Decode a picture in full: half a JPEG has a good header."""
-    try:
-        data = (root / path).read_bytes()
-    except OSError as error:
-        detail = f"It cannot be read: {error.strerror or error}."
-        return Problem("unreadable_image", path, detail, "Let the service read it, or leave it out.")
-    try:
-        with reading(data, path) as image:
-            stored, has_colour = image.mode, not is_grey(image)
-            levels = as_mode(image, "RGB" if has_colour else "L").histogram()
-            size = image.size
-    except Refused as error:
-        return error.problem
-    blocks = [levels[start : start + 256] for start in (range(0, 768, 256) if has_colour else (0, 0, 0))]
-    sums, squares = ([sum(map(mul, powers, block)) for block in blocks] for powers in (_VALUES, _SQUARES))
-    return Picture(hashlib.sha256(data).digest(), len(data), *size, stored, has_colour, sums, squares)
-
-
 def _add(survey: Survey, path: str, picture: Picture, *, seed: int) -> None:
-    survey.digests[path] = picture.digest.hex()
-    survey.ranks.append(rank_of(picture.digest, seed=seed))
+    survey.digests[path] = picture.digest
+    survey.ranks.append(rank_of(bytes.fromhex(picture.digest), seed=seed))
     survey.pixels.append(picture.width * picture.height)
     survey.sums.extend(picture.sums)
     survey.squares.extend(picture.squares)

@@ -9,7 +9,10 @@ from datetime import timedelta
 
 import pytest
 
+from tests.helping import await_children, await_gone, python, slow_png
 from worker.keeper.imports import Importer
+
+TWO = "helpers.count = lambda: 2; "
 
 
 def report_of(client, name="pets"):
@@ -96,6 +99,58 @@ class TestLimits:
         assert codes(report) == ["check_failed"]
         assert "-9" in report["problems"][0]["detail"]
         assert left_behind(settings) == []
+
+
+class TestHelpers:
+    """Of a set that is large enough, processes of the check's own look at the pictures."""
+
+    @pytest.fixture
+    def check(self, upload, database, store, monkeypatch):
+        """A check with two helpers at work, and those."""
+        monkeypatch.setattr(
+            "worker.keeper.imports.CHILD", python(f"{TWO}from worker.keeper import check; check.main()")
+        )
+        upload(files={f"{kind}/{number}.png": slow_png() for kind in ("cat", "dog") for number in range(60)})
+        importer = Importer(database, store)
+        importer.advance()
+        yield importer, await_children(importer._running.process.pid)
+        importer.stop()
+
+    @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
+    def test_one_that_is_lost_ends_the_check(self, client, check, settings, how):
+        importer, helpers = check
+        os.kill(min(helpers), how)
+        while importer.advance():
+            time.sleep(0.01)
+        report = report_of(client)
+        assert codes(report) == ["check_failed"]
+        assert f"exit code {-how}." in report["problems"][0]["detail"]
+        assert left_behind(settings) == []
+        await_gone(helpers)
+
+    def test_they_end_with_a_check_that_is_killed(self, check):
+        importer, helpers = check
+        os.kill(importer._running.process.pid, signal.SIGKILL)
+        await_gone(helpers)
+
+    def test_they_end_with_a_check_that_the_keeper_ends(self, check):
+        importer, helpers = check
+        importer.stop()
+        await_gone(helpers)
+
+    def test_none_hangs_on_when_the_keeper_ends_the_check(self, check):
+        """Not even one that has stopped to listen."""
+        importer, helpers = check
+        for pid in helpers:
+            os.kill(pid, signal.SIGSTOP)
+        importer.stop()
+        await_gone(helpers)
+
+    def test_they_end_with_the_keeper(self, check):
+        importer, helpers = check
+        importer._running.process.stdin.close()  # what the system does for a keeper that was killed
+        assert importer._running.process.wait(30) == 75
+        await_gone(helpers)
 
 
 class TestDatabaseOutage:

@@ -67,6 +67,11 @@ class TestGoodArchives:
         assert files_below(into) == ["pets/cat/a.jpg", "pets/dog/b.png"]
         assert (into / "pets/cat/a.jpg").read_bytes() == b"aaa"
 
+    def test_folders_may_come_in_turn(self, tmp_path, into):
+        names = ["cat/1.png", "dog/1.png", "cat/2.png", "cat/deep/1.png", "0.png", "cat/3.png"]
+        extract_images(zipped(tmp_path / "a.zip", dict.fromkeys(names, b"x")), into, limits=GENEROUS)
+        assert files_below(into) == sorted(names)
+
     @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "w:zst"])
     def test_tar(self, tmp_path, into, mode):
         members = [("pets", (tarfile.DIRTYPE, "")), *FILES.items()]

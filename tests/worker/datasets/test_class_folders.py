@@ -34,6 +34,12 @@ class TestLayouts:
         assert (found.images, found.ignored) == (2, 1)
         assert found.classes == ["cat", "dog"]
 
+    @pytest.mark.parametrize("name", ["a.JPG", "a.b.Tiff", "jpg.png"])
+    def test_a_picture_is_known_by_the_end_of_its_name(self, make_folder, name):
+        found = read(make_folder, f"cat/{name}", "cat/jpg", "cat/ajpg", "cat/a.jpg.txt", "cat/a.jpg/b", "dog/b.jpg")
+        assert found.train.paths == [f"cat/{name}", "dog/b.jpg"]
+        assert found.ignored == 4
+
     def test_links_are_not_followed(self, make_folder, tmp_path):
         (tmp_path / "secret.jpg").write_bytes(b"secret")
         folder = make_folder({"cat/a.jpg": b"", "dog/b.jpg": b""})

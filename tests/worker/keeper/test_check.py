@@ -8,8 +8,9 @@ from PIL import Image
 
 from app.datasets.report import Report
 from worker.datasets.class_folders import content_version, read_class_folders
+from worker.datasets.decoding import read
 from worker.datasets.splitting import MadeSplit
-from worker.keeper import survey
+from worker.keeper import looking, survey
 
 
 def codes(verdict, kind="warnings"):
@@ -160,14 +161,12 @@ class TestBadFiles:
         assert [(line["code"], line["path"]) for line in found["report"]["problems"]] == [("empty_class", "fox")]
 
     def test_one_that_the_service_may_not_read_is_one_of_them(self, checked, monkeypatch, balanced):
-        read = survey.Path.read_bytes
-
         def closed(path):
-            if path.name == "0.png":
+            if path.endswith("/0.png"):
                 raise PermissionError(13, "Permission denied")
             return read(path)
 
-        monkeypatch.setattr(survey.Path, "read_bytes", closed)
+        monkeypatch.setattr(looking, "read", closed)
         found = checked(balanced)
         assert [line["path"] for line in found["report"]["problems"]] == ["cat/0.png", "dog/0.png"]
         assert "It cannot be read: Permission denied." in found["report"]["problems"][0]["detail"]
