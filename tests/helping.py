@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 #: Runs what follows in a process of its own, with helpers from the first picture on.
-AT_ONCE = "from worker.datasets import helpers; helpers.Pace.helpers_pay = lambda pace: pace.done > 0; "
+AT_ONCE = "from worker.datasets import crew; crew.Pace.helpers_pay = lambda pace: pace.done > 0; "
 
 
 def python(code: str) -> list[str]:

@@ -51,6 +51,9 @@ class NoOutputs(Outputs):
     def draw_training(self, *_: object, **__: object) -> None:
         """Nothing."""
 
+    def draw_confusion(self, *_: object, **__: object) -> None:
+        """Nothing."""
+
     def export(self, *_: object, **__: object) -> ModelMade:
         """A model without files, which nobody is told of."""
         return ModelMade({}, [])

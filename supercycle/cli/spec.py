@@ -118,7 +118,7 @@ def check_essentials(spec: Json) -> None:
     """End the command where the spec lacks what has no default."""
     if spec.get("preset"):
         return  # it names both
-    needed = ("dataset",) if spec["kind"] == "auto" else ("dataset", "architecture")
+    needed = ("dataset",) if spec.get("kind") == "auto" else ("dataset", "architecture")
     missing = [f"--{field}" for field in needed if not spec.get(field)]
     if missing:
         raise typer.BadParameter("must be given, or be in --spec FILE.json", param_hint=" and ".join(missing))

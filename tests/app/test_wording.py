@@ -7,6 +7,7 @@ import pytest
 from app.wording import PATTERNS
 
 MINIMAL = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
+KINDS = "range_test, training, dataset_import, comparison, tuning, auto"
 POLICIES = "one_cycle, constant, step, linear, cosine"
 
 
@@ -49,9 +50,9 @@ class TestDetails:
             ({"name": "a\0"}, "must not contain a NUL character"),
             (
                 {"kind": "trainin"},
-                "must be one of range_test, training, dataset_import, not \"trainin\"; did you mean 'training'?",
+                f"must be one of {KINDS}, not \"trainin\"; did you mean 'training'?",
             ),
-            ({"kind": 3}, "must be one of range_test, training, dataset_import, not 3"),
+            ({"kind": 3}, f"must be one of {KINDS}, not 3"),
             ({"optimizer": "adm"}, "must be one of sgd, adam, adamw, not \"adm\"; did you mean 'adam'?"),
             ({"schedule": {"policy": None}}, f"must be one of {POLICIES}, not null"),
             ({"precision": "fp8"}, 'must be one of auto, fp32, bf16, fp16, not "fp8"'),
@@ -152,7 +153,10 @@ class TestSummary:
         ("content", "detail"),
         [
             ([], "The body: must be an object, not a list."),
-            ({"kind": None}, "#/kind: must be one of range_test, training, dataset_import, not null."),
+            (
+                {"kind": None},
+                f"#/kind: must be one of {KINDS}, not null.",
+            ),
         ],
     )
     def test_the_body_itself(self, refused, content, detail):
@@ -163,7 +167,7 @@ class TestSummary:
 
     def test_a_missing_kind(self, shared_client):
         detail = shared_client.post("/v1/jobs", json={}).json()["detail"]
-        assert detail == "#/kind: kind is missing: range_test, training or dataset_import."
+        assert detail == "#/kind: kind is missing: range_test, training, dataset_import, comparison, tuning or auto."
 
     def test_a_parameter(self, shared_client):
         body = shared_client.get("/v1/jobs?limit=x").json()
@@ -177,6 +181,7 @@ class TestPatterns:
         def patterns(node):
             if isinstance(node, dict):
                 yield from ([node["pattern"]] if isinstance(node.get("pattern"), str) else [])
+                yield from node.get("patternProperties", {})
                 node = list(node.values())
             for inner in node if isinstance(node, list) else []:
                 yield from patterns(inner)

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 
 from worker.engine import nets
 from worker.engine.evaluation import Confusion
-from worker.outputs import describe_confusion
+from worker.outputs import Outputs, describe_confusion
+from worker.ranks import NoOutputs
 from worker.work import run
 
 CUSTOM = {
@@ -98,3 +99,11 @@ class TestConfusion:
         assert found["split"] == "validation"  # the digits have no test split
         assert sum(map(sum, found["counts"])) == sum(one["images"] for one in found["per_class"]) == 359
         assert {path.suffix for path in folder.glob("confusion_matrix.*")} == {".json", ".png", ".svg"}
+
+
+class TestOtherRanks:
+    def test_they_write_nothing_that_the_first_writes(self):
+        """Each would write the same file at the same time."""
+        drawn = {name for name in vars(Outputs) if name.startswith("draw_")} | {"export"}
+        assert {"draw_confusion", "draw_training"} < drawn
+        assert drawn <= vars(NoOutputs).keys()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from worker.datasets.class_folders import Labelled
-from worker.datasets.helpers import Helpers, Pace, serve
+from worker.datasets.crew import Helpers, Pace, serve
 from worker.datasets.pictures import FilePictures, Pictures, pieces
 from worker.engine.mapped import Mapped
 

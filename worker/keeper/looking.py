@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from operator import mul
 from typing import Any, NamedTuple
 
+from worker.datasets.crew import Helpers, Pace, serve
 from worker.datasets.decoding import MAX_PIXELS, as_mode, is_grey, read, reading
 from worker.datasets.errors import Problem, Refused
-from worker.datasets.helpers import Helpers, Pace, serve
 
 _BITS = (255 * MAX_PIXELS).bit_length()  #: that the sum of a channel takes
 _WEIGHTS = [value + (value**2 << _BITS) for value in range(256)]  #: for both sums in one go

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
-from app.domain.specs.fields import Epochs, PositiveNumber, at_odds
+from app.domain.specs.fields import Epochs, at_odds, json_number
 from app.domain.specs.parts import Architecture, ArchitectureField
 from app.domain.specs.policies import OneCycle, Policy
 from app.domain.specs.training import TrainingOptions, TrainingSpec
@@ -28,7 +28,7 @@ class AutoSpec(TrainingOptions):
         Architecture(name="resnet9", width=16),
         description="The network: a name of `GET /v1/architectures`, or an object.",
     )
-    budget_seconds: PositiveNumber = Field(
+    budget_seconds: Annotated[float, Field(ge=25, le=1e9), BeforeValidator(json_number)] = Field(
         600.0,
         description="What tuning and training may take of workers' time together, about: two fifths are for tuning, "
         "and the training gets as many epochs as fit the rest.",

@@ -77,6 +77,7 @@ def named(value: Any) -> Any:  # noqa: ANN401
 # The validator stands last, so that the bounds reach the JSON schema as keywords.
 Number = Annotated[float, BeforeValidator(json_number)]
 PositiveNumber = Annotated[float, Field(gt=0, le=1e9), BeforeValidator(json_number)]
+BudgetSeconds = Annotated[float, Field(ge=10, le=1e9), BeforeValidator(json_number)]
 NonNegativeNumber = Annotated[float, Field(ge=0, le=1e9), BeforeValidator(json_number)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(json_number)]
 PositiveShare = Annotated[float, Field(gt=0, le=1), BeforeValidator(json_number)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, ValidationError, model_validator
 
 from app.domain.merging import merged
-from app.domain.specs.fields import NO_NUL, Epochs, Number, Part, PositiveNumber, at_odds, whole_number
+from app.domain.specs.fields import NO_NUL, BudgetSeconds, Epochs, Number, Part, at_odds, whole_number
 from app.domain.specs.policies import OneCycle, Policy
 from app.domain.specs.training import TrainingOptions, TrainingSpec
 
@@ -79,7 +79,7 @@ class TuningSpec(TrainingOptions):
         None, description="Length of a short training; by default a fifth of `epochs`, but at least one."
     )
     search: Search | None = Field(None, description="A search over further fields, after those; left out: none.")
-    budget_seconds: PositiveNumber | None = Field(
+    budget_seconds: BudgetSeconds | None = Field(
         None, description="Once its jobs have run for so long together, no more of them begin."
     )
     reuse: StrictBool | None = Field(

@@ -32,7 +32,7 @@ def tuned():
 
 def done(new, answer):
     """A job that ended with this loss, or with this curve; None failed."""
-    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 2.0}
+    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 3.0}
     if answer is None:
         return Child(new.key, f"job_{new.key}", JobState.FAILED, **facts)
     if isinstance(answer, dict):
@@ -146,8 +146,8 @@ class TestStages:
         assert [one.stage for one in standing.decisions] == ["batch_size", "weight_decay"]
 
     def test_the_budget_ends_it_with_what_is_known(self, tuned):
-        """Every job takes 2 s: after the first wave of 4 nothing begins any more."""
-        standing, waves = tuned(lambda _: 0.4, budget_seconds=7)
+        """Every job takes 3 s: after the first wave of 4 nothing begins any more."""
+        standing, waves = tuned(lambda _: 0.4, budget_seconds=10)
         assert len(waves) == 1
         assert [one.values for one in standing.decisions] == [{}, {}, {}, {"batch_norm_momentum": "auto"}]
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.helping import await_children, await_gone, children_of, python, slow_png
-from worker.datasets import filling, helpers
+from worker.datasets import crew, filling
 from worker.datasets.class_folders import read_class_folders
 from worker.datasets.errors import DatasetInvalid
 from worker.engine.errors import Stopped
@@ -32,14 +32,14 @@ def helped(monkeypatch):
     """With helpers from the second piece on; says how often they were started."""
     started = []
 
-    class Counted(helpers.Helpers):
+    class Counted(crew.Helpers):
         def __init__(self, module):
             started.append(module)
             super().__init__(module)
 
-    monkeypatch.setattr(helpers.os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(helpers.Pace, "helpers_pay", lambda pace: pace.done > 0)
-    monkeypatch.setattr(helpers.Pace, "at_once", 7)
+    monkeypatch.setattr(crew.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(crew.Pace, "helpers_pay", lambda pace: pace.done > 0)
+    monkeypatch.setattr(crew.Pace, "at_once", 7)
     monkeypatch.setattr(filling, "Helpers", Counted)
     return started
 
@@ -73,14 +73,14 @@ class TestProgress:
         assert len(helped) == 1
 
     def test_a_small_set_starts_no_process(self, opened, as_source, varied, monkeypatch):
-        monkeypatch.setattr(helpers.os, "cpu_count", lambda: 64)
+        monkeypatch.setattr(crew.os, "cpu_count", lambda: 64)
         monkeypatch.setattr(filling, "Helpers", lambda module: pytest.fail("started"))
         assert len(opened(as_source(varied)).dataset.train) == 64
 
 
 class TestEnd:
     def test_when_it_is_stopped(self, opened, as_source, make_folder, helped, tmp_path, monkeypatch):
-        monkeypatch.setattr(helpers.Pace, "at_once", 1)
+        monkeypatch.setattr(crew.Pace, "at_once", 1)
         slow = {f"{kind}/{number}.png": slow_png() for kind in ("cat", "dog") for number in range(60)}
         source, before, seen, pids = as_source(make_folder(slow)), children_of(os.getpid()), [], set()
 
@@ -125,7 +125,7 @@ class TestEnd:
         slow = {f"{kind}/{number}.png": slow_png() for kind in ("cat", "dog") for number in range(60)}
         code = (
             "from pathlib import Path; from worker.datasets import cache, pictures, class_folders; "
-            "helpers.count = lambda: 2; "
+            "crew.count = lambda: 2; "
             f"found = class_folders.read_class_folders(Path({str(make_folder(slow))!r})); "
             "train = pictures.FilePictures(found.root, found.train, 'L', 'crop'); "
             "contents = cache.Contents(found.classes, 'L', 8, {'train': train}, lambda: 'sha256:1'); "

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.helping import python
 from tests.worker.datasets.hostile.corpus import entries_of
-from worker.datasets import helpers
+from worker.datasets import crew
 from worker.datasets.archives import ArchiveLimits, take_in
 from worker.datasets.errors import Problem, Refused
 from worker.keeper import looking
@@ -22,14 +22,14 @@ def helped(monkeypatch):
     """With helpers from the second picture on; says how often they were started."""
     started = []
 
-    class Counted(helpers.Helpers):
+    class Counted(crew.Helpers):
         def __init__(self, module):
             started.append(module)
             super().__init__(module)
 
-    monkeypatch.setattr(helpers.os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(helpers.Pace, "helpers_pay", lambda pace: pace.done > 0)
-    monkeypatch.setattr(helpers.Pace, "at_once", 3)
+    monkeypatch.setattr(crew.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(crew.Pace, "helpers_pay", lambda pace: pace.done > 0)
+    monkeypatch.setattr(crew.Pace, "at_once", 3)
     monkeypatch.setattr(looking, "Helpers", Counted)
     return started
 
@@ -83,7 +83,7 @@ class TestEquality:
             return json.dumps(check_dataset(asking)), (tmp_path / name).read_bytes()
 
         with monkeypatch.context() as patch:
-            patch.setattr(helpers.os, "cpu_count", lambda: 1)
+            patch.setattr(crew.os, "cpu_count", lambda: 1)
             before = checked("alone.png")
         started = request.getfixturevalue("helped")
         assert checked("helped.png") == before
@@ -93,7 +93,7 @@ class TestEquality:
 
 class TestSmallSets:
     def test_start_no_process(self, checked, balanced, monkeypatch):
-        monkeypatch.setattr(helpers.os, "cpu_count", lambda: 64)
+        monkeypatch.setattr(crew.os, "cpu_count", lambda: 64)
         monkeypatch.setattr(looking, "Helpers", lambda module: pytest.fail("started"))
         assert checked(balanced)["state"] == "ready"
 
@@ -103,9 +103,9 @@ class TestMemory:
         """Each helper has a fourth, 225 MiB: enough for itself, but not for a palette of 25 megapixels as well."""
         Image.new("P", (5000, 5000)).save(tmp_path / "wide.png")
         said = printed(
-            "import resource; helpers.count = lambda: 4; "
+            "import resource; crew.count = lambda: 4; "
             "resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20)); from worker.keeper import looking; "
-            f"two = helpers.Helpers(looking.__name__); print(two.ask([{str(tmp_path)!r}, ['wide.png']]).result()); "
+            f"two = crew.Helpers(looking.__name__); print(two.ask([{str(tmp_path)!r}, ['wide.png']]).result()); "
             "two.__exit__(None, None, None); "
             f"print([found.width for found in looking.look_at_all({str(tmp_path)!r}, ['wide.png'] * 3)])"
         )
