@@ -30,7 +30,9 @@ def _in_plan(error: FieldError, planned: Planned) -> FieldError:
     """An error of a training where the plan's spec has the field: in a place of the training's own, or for all."""
     place = (error.pointer or "#").removeprefix("#")
     field = place.removeprefix("/").partition("/")[0]
-    return replace(error, pointer=json_pointer(*planned.place) + place) if field in planned.own else error
+    if field not in planned.own:
+        return error
+    return replace(error, pointer=json_pointer(*planned.place) + ("" if planned.is_at_place else place))
 
 
 def _errors(spec: DeviceSpec, dataset: DatasetFacts) -> list[FieldError]:

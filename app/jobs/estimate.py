@@ -79,7 +79,7 @@ def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]
     return Cost(
         sum(times for times, _, _ in counted),
         sum(times * steps for times, steps, _ in counted),
-        sum(search for _, _, search in counted),
+        sum(search for times, _, search in counted if times),
     )
 
 

@@ -72,7 +72,7 @@ class Family:
             name=new.key,
             state=JobState.QUEUED,
             spec=new.spec.model_dump(mode="json"),
-            resolved=settled(new.spec, dataset),
+            resolved={**settled(new.spec, dataset), **new.settled},
             devices=new.spec.devices,
             parent_id=self._parent.id,
             child_key=new.key,
@@ -99,7 +99,7 @@ class Family:
         child.result = origin.result
         told = f"Takes over the result of {origin.id}, which ran the same spec on the same data with this version."
         reused = {"value": origin.id, "origin": "reuse", "reason": told}
-        child.resolved = origin.resolved | {"reused": reused}
+        child.resolved = origin.resolved | child.resolved | {"reused": reused}
         child.progress = {"fraction": 1.0}
         child.started_at = child.finished_at = child.created_at
         self._session.add(child)
@@ -132,6 +132,13 @@ def ask_children(session: Session, plan: JobTable, verb: Verb) -> None:
     if verb is Verb.RESUME and plan.state == JobState.QUEUED and family.standing():
         plan.state = JobState.RUNNING
         JobRepository(session).note_start(plan)
+
+
+def needing_plans(session: Session, job: JobTable) -> list[JobTable]:
+    """The plans that a job is part of: its own, and those that have taken over its result."""
+    took_over = select(JobTable.parent_id).where(JobTable.source_id == job.id, JobTable.child_key.is_not(None))
+    ids = {job.parent_id, *session.scalars(took_over)} - {None}
+    return list(session.scalars(select(JobTable).where(JobTable.id.in_(ids)))) if ids else []
 
 
 def seconds_between(started: datetime | None, finished: datetime | None) -> float:

@@ -19,7 +19,7 @@ from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
 from app.jobs.checks import check, check_plan
 from app.jobs.estimate import settled
-from app.jobs.family import Family, ask_children, fingerprint, is_plan
+from app.jobs.family import Family, ask_children, fingerprint, is_plan, needing_plans
 from app.jobs.repository import JobRepository, begin_again
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import DeviceEnvelope, Submission, spec_of
@@ -160,10 +160,10 @@ def _deletable_children(session: Session, job: JobTable) -> list[JobTable]:
     children = Family(session, job).descendants() if is_plan(job) else []
     if busy := [child.id for child in children if not JobState(child.state).ended]:
         raise Conflict("job_not_ended", f"{len(busy)} of its jobs are just being stopped.", "Ask again in a moment.")
-    parent = session.get(JobTable, job.parent_id) if job.parent_id else None
-    if parent is not None and not JobState(parent.state).ended:
-        detail = f"The job is part of {parent.id}, which is {parent.state} and needs its result."
-        raise Conflict("parent_not_ended", detail, "Delete it once that has ended, or cancel that.")
+    for plan in needing_plans(session, job):
+        if not JobState(plan.state).ended:
+            detail = f"The job's result is part of {plan.id}, which is {plan.state}."
+            raise Conflict("parent_not_ended", detail, "Delete it once that has ended, or cancel that.")
     return children
 
 

@@ -32,6 +32,8 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSING, JobState.CANCELLI
 STOPPING = {JobState.PAUSING: (Verb.PAUSE, JobState.PAUSED), JobState.CANCELLING: (Verb.CANCEL, JobState.CANCELLED)}
 TOLD = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
+ALL_PAUSED = "All jobs that are left are paused, so the plan is, too; resume goes on with all of them."
+
 Standing = Mapping[str, tuple[str, JobState, float]]
 
 
@@ -105,6 +107,9 @@ class Coordinator:
             made = _make(session, job, family, step)
             if step.is_over:
                 self._reports.want(jobs, job)
+            elif not step.new and _rests(standing):
+                jobs.append(job, [NewEvent("log", {"level": "warning", "message": ALL_PAUSED})])
+                jobs.move(job, JobState.PAUSING)
         self._known[id] = known
         return made
 
@@ -116,6 +121,12 @@ class Coordinator:
             jobs.move(job, to)
             self._reports.drop(job.id)
         return []
+
+
+def _rests(standing: Standing) -> bool:
+    """Whether all that is left was put aside by itself: by hand, or at a time limit."""
+    left = [state for _, state, _ in standing.values() if not state.ended]
+    return bool(left) and all(state is JobState.PAUSED for state in left)
 
 
 def tell_of_children(jobs: JobRepository, job: JobTable, known: Known, standing: Standing) -> bool:

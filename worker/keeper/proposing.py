@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def propose(space: Space, asked: Sequence[Asked], count: int, seed: int) -> list[Mapping[str, Any]]:
     """So many points; what is under way counts as tried, so that two at once differ."""
     optuna = _optuna()
-    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True)
+    sampler = optuna.samplers.TPESampler(seed=seed % 2**32, constant_liar=True, multivariate=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     distributions = {path: _distribution(one) for path, one in space.items()}
     states = optuna.trial.TrialState

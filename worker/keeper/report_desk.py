@@ -18,9 +18,9 @@ from sqlalchemy import delete
 
 from app.artifacts.store import ArtifactStore
 from app.config import Settings
-from app.db.session import Database
+from app.db.session import DATABASE_DOWN, Database
 from app.db.tables import ArtifactTable, JobTable
-from app.domain.lifecycle import JobState
+from app.domain.lifecycle import JobState, Verb
 from app.domain.plans import plan_of
 from app.domain.specs import parse_plan_spec
 from app.jobs.family import Family
@@ -83,8 +83,8 @@ class ReportDesk:
         """End a report that is over, and begin the next."""
         running = self._running
         if running is not None and (running.process.poll() is not None or time.monotonic() > running.deadline):
+            self._running = None  # first: whatever happens to it, it must not hold up the others
             self._take(running)
-            self._running = None
         if self._running is None and self._waiting:
             self._running = self._begin(self._waiting.popleft())
 
@@ -115,6 +115,7 @@ class ReportDesk:
                 job.state = JobState.RUNNING
                 jobs.note_start(job)
             jobs.move(job, JobState.FAILED, error=error | {"attempt": job.attempts})
+            Family(session, job).ask(Verb.CANCEL)  # nobody else would
 
     def _begin(self, job_id: str) -> _Report | None:
         self._tries[job_id] = self._tries.get(job_id, 0) + 1
@@ -135,17 +136,17 @@ class ReportDesk:
 
     def _take(self, report: _Report) -> None:
         """What the child has left: files and the plan's result; or nothing, and it is tried again, or given up."""
-        report.output.seek(0)
-        last = report.output.read().splitlines()[-1:]
         try:
-            if report.process.returncode == 0 and last:
-                self._succeed(report, json.loads(last[0]))
-                return
-            log.error("a report broke off", job_id=report.job_id, exit_code=report.process.returncode)
+            self._succeed(report, _result_of(report))
+        except DATABASE_DOWN:
+            self._tries[report.job_id] -= 1  # not the report's fault
+            raise
+        except Exception:
+            log.exception("a report broke off", job_id=report.job_id, exit_code=report.process.returncode)
+            if self._tries[report.job_id] >= MOST_TRIES:
+                self.fail(report.job_id, REPORT_FAILED)
         finally:
             report.end()
-        if self._tries[report.job_id] >= MOST_TRIES:
-            self.fail(report.job_id, REPORT_FAILED)
 
     def _succeed(self, report: _Report, result: dict[str, Any]) -> None:
         rows = [self._stored(report, report.folder / name) for name in result.pop("files")]
@@ -166,6 +167,15 @@ class ReportDesk:
         put_patiently(self._store, key, path)
         facts = {"size": path.stat().st_size, "sha256": digest, "media_type": MEDIA_TYPES[path.suffix]}
         return ArtifactTable(job_id=report.job_id, name=path.name, key=key, created_at=datetime.now(UTC), **facts)
+
+
+def _result_of(report: _Report) -> dict[str, Any]:
+    """The last line that the child has said; raises RuntimeError where it broke off."""
+    report.output.seek(0)
+    last = report.output.read().splitlines()[-1:]
+    if report.process.returncode != 0 or not last:
+        raise RuntimeError("the process said nothing to the end")
+    return dict(json.loads(last[0]))
 
 
 REPORT_FAILED = {

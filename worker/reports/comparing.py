@@ -91,10 +91,11 @@ def _rates(comparison: Comparison) -> list[ArmRates]:
         run = next(iter(comparison.of_arm(name)), None)
         if run is None:
             continue
-        schedule, total = build_schedule(arms[name].schedule, max_lr=run.max_lr), run.steps
-        steps = np.unique(np.linspace(0, total - 1, MOST_RATES).round().astype(int))
+        schedule, per_epoch = build_schedule(arms[name].schedule, max_lr=run.max_lr), run.steps / run.epochs
+        total = round(per_epoch * arms[name].epochs)  # of the schedule; one that stopped early has run fewer
+        steps = np.unique(np.linspace(0, run.steps - 1, MOST_RATES).round().astype(int))
         rates = np.array([schedule.at(int(step), total)[0] for step in steps])
-        found.append(ArmRates(name, (steps + 1) / (total / run.epochs), rates))
+        found.append(ArmRates(name, (steps + 1) / per_epoch, rates))
     return found
 
 

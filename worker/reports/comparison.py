@@ -72,8 +72,12 @@ class Comparison:
         if difference is None or difference.low is None or difference.high is None:
             return "inconclusive"
         if difference.low >= -self.spec.margin:
-            return "met"
+            return "inconclusive" if self.lost(name) else "met"
         return "not_met" if difference.high < -self.spec.margin else "inconclusive"
+
+    def lost(self, name: str) -> list[int]:
+        """Seeds on which the arm or the baseline failed: those that are left may be the lucky ones."""
+        return sorted({failure.seed for failure in self.failures if failure.arm in (name, BASELINE)})
 
     def result(self) -> dict[str, Any]:
         """The plan's result."""
@@ -113,6 +117,9 @@ class Comparison:
             return f"{told}. A single seed gives no interval, so that nothing is decided."
         told = f"{told}, 95 % interval from {difference.low:+.2f} to {difference.high:+.2f}"
         place = {"met": "lies above", "not_met": "lies below", "inconclusive": "contains"}[self.verdict(name)]
+        lost = ", ".join(map(str, self.lost(name)))
+        if lost and difference.low >= -self.spec.margin:
+            return f"{told}; but seeds failed ({lost}), and those that are left may be the lucky ones."
         return f"{told}, which {place} -{self.spec.margin:g}."
 
     def _fewest(self) -> dict[str, Any] | None:

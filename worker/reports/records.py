@@ -10,7 +10,7 @@ from app.db.tables import JobEventTable, JobTable
 from app.domain.lifecycle import JobState
 from app.jobs.family import seconds_between
 from app.jobs.metrics import collect
-from app.jobs.repository import JobRepository
+from app.jobs.repository import Entry, JobRepository
 
 SEARCHING = ("range_test", "verifying")
 FACTS = ("id", "kind", "state", "error", "spec", "resolved", "result", "source_id", "model_id")
@@ -21,7 +21,7 @@ def record_of(job: JobTable, jobs: JobRepository) -> dict[str, Any]:
     """One job as plain data. The history of one that took over a result is that of the job which has it."""
     origin = job.resolved.get("reused", {}).get("value", job.id)
     facts = {name: getattr(job, name) for name in FACTS} | {"key": job.child_key}
-    history = collect(jobs.entries(origin, types=["epoch", "rewind"]), "training", series=[], max_points=2)
+    history = collect(_last_run(jobs.entries(origin, types=["epoch", "rewind"])), "training", series=[], max_points=2)
     timed = {
         "seconds": seconds_between(job.started_at, job.finished_at),
         "search_seconds": _search_seconds(jobs.events(origin, types=["phase"])),
@@ -34,6 +34,12 @@ def _sweep(job: JobTable, jobs: JobRepository, origin: str) -> dict[str, Any] | 
     if job.kind != "range_test" or job.state != JobState.SUCCEEDED:
         return None
     return dict(collect(jobs.entries(origin, types=["steps"]), "range_test", series=[], max_points=MOST_POINTS).steps)
+
+
+def _last_run(entries: list[Entry]) -> list[Entry]:
+    """What came after the training began again for the last time, which is always from its first step."""
+    rewinds = [place for place, entry in enumerate(entries) if entry.type == "rewind"]
+    return entries[rewinds[-1] + 1 :] if rewinds else entries
 
 
 def _steps(jobs: JobRepository, id: str) -> int:

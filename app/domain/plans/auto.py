@@ -10,13 +10,11 @@ from typing import Any
 from app.domain.plans.family import Child, Children, NewChild, Planned, Step
 from app.domain.plans.tuning.plan import TuningPlan
 from app.domain.plans.tuning.searching import Propose
-from app.domain.specs.auto import COMPARED_TIMES, USUAL_EPOCHS, AutoSpec, training_of, tuning_of
-from app.domain.specs.comparison import ComparisonSpec
-from app.domain.specs.training import TrainingOptions, TrainingSpec
+from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, training_of, tuning_of
+from app.domain.specs.training import TrainingSpec
 
 SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
-COMPARED_SEEDS = 3
 
 
 class AutoPlan:
@@ -57,7 +55,7 @@ class AutoPlan:
         wanted.append(NewChild("training", training))
         trained = children.get("training")
         if self.spec.compare and trained is not None and trained.succeeded:
-            wanted.append(NewChild("comparison", self._comparison(training)))
+            wanted.append(NewChild("comparison", comparison_of(training)))
         return wanted
 
     def _training(self, children: Children) -> TrainingSpec:
@@ -74,14 +72,8 @@ class AutoPlan:
             return USUAL_EPOCHS
         left = float(self.spec.budget_seconds - result["cost"]["seconds"])
         fitting = math.floor(left / (float(seconds) * (1 + SEARCH_SHARE)))
-        return max(FEWEST_EPOCHS, min(MOST_EPOCHS, fitting))
-
-    def _comparison(self, training: TrainingSpec) -> ComparisonSpec:
-        """The training as the one cycle, beside a baseline over four times its epochs."""
-        shared = training.model_dump(mode="json", include=set(TrainingOptions.model_fields) - {"epochs"})
-        arms = {"one_cycle": {"schedule": training.schedule.model_dump(mode="json", exclude_none=True)}}
-        own = {"kind": "comparison", "epochs": COMPARED_TIMES * training.epochs, "seeds": COMPARED_SEEDS, "arms": arms}
-        return ComparisonSpec.model_validate({**shared, **own})
+        frozen = self.spec.freeze.epochs if self.spec.freeze else 0
+        return max(FEWEST_EPOCHS, frozen + 1, min(MOST_EPOCHS, fitting))
 
 
 def _has_ended(child: Child | None) -> bool:

@@ -41,6 +41,7 @@ class NewChild:
     key: str
     spec: DeviceSpec | PlanSpec
     reuse: bool = False  #: an ended job's result will do, if there is one that ran just this
+    settled: Mapping[str, Any] = field(default_factory=dict)  #: what its `resolved` begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Planned:
     times: int
     place: tuple[str, ...]  #: in the plan's spec, of what is its own
     own: frozenset[str]  #: fields that stand there
+    is_at_place: bool = False  #: what is wrong with one of them is wrong with the place itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
+from app.domain.specs.comparison import ComparisonSpec
 from app.domain.specs.fields import Epochs, at_odds, json_number
 from app.domain.specs.parts import Architecture, ArchitectureField
 from app.domain.specs.policies import OneCycle, Policy
@@ -14,6 +15,7 @@ AUTO = "auto"
 TUNING_SHARE = 0.4  #: of the budget
 USUAL_EPOCHS = 10  #: where nothing tells how many fit
 COMPARED_TIMES = 4  #: the epochs of a comparison's baseline over those of the training
+COMPARED_SEEDS = 3
 MOST_EPOCHS = 10_000  #: that a training may have
 
 
@@ -55,6 +57,8 @@ class AutoSpec(TrainingOptions):
         if self.compare and (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
             told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
             raise at_odds("epochs", told)
+        if self.compare:
+            comparison_of(training_of(self, epochs=self.epochs or USUAL_EPOCHS))
         return self
 
 
@@ -70,3 +74,11 @@ def tuning_of(spec: AutoSpec) -> TuningSpec:
     budget = {"trial_epochs": 1, "budget_seconds": TUNING_SHARE * spec.budget_seconds}
     own = {"kind": "tuning", "epochs": spec.epochs or USUAL_EPOCHS}
     return TuningSpec.model_validate({**shared, **budget, **own})
+
+
+def comparison_of(training: TrainingSpec) -> ComparisonSpec:
+    """The training as the one cycle, beside a baseline over so many times its epochs."""
+    shared = training.model_dump(mode="json", include=set(TrainingOptions.model_fields) - {"epochs"})
+    arms = {"one_cycle": {"schedule": training.schedule.model_dump(mode="json", exclude_none=True)}}
+    own = {"kind": "comparison", "epochs": COMPARED_TIMES * training.epochs, "seeds": COMPARED_SEEDS, "arms": arms}
+    return ComparisonSpec.model_validate({**shared, **own})

@@ -1,5 +1,7 @@
 """Tuning: which values of a training's fields are good, found by sweeps and short trainings within a budget."""
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, ValidationError, model_validator
@@ -80,7 +82,8 @@ class TuningSpec(TrainingOptions):
     )
     search: Search | None = Field(None, description="A search over further fields, after those; left out: none.")
     budget_seconds: BudgetSeconds | None = Field(
-        None, description="Once its jobs have run for so long together, no more of them begin."
+        None,
+        description="Once its jobs have taken so long together, each from its start to its end, no more are made.",
     )
     reuse: StrictBool | None = Field(
         None,
@@ -95,20 +98,21 @@ class TuningSpec(TrainingOptions):
         if len(set(self.tune)) < len(self.tune):
             raise at_odds("tune", "a name stands there twice")
         if self.trial_epochs is not None and self.trial_epochs > self.epochs:
-            raise at_odds(
-                "trial_epochs", f"a short training of {self.trial_epochs} epochs is longer than one of {self.epochs}"
-            )
+            told = f"a short training of {self.trial_epochs} epochs is longer than one of {self.epochs}"
+            raise at_odds("trial_epochs", told)
+        if self.batch_size == "auto":
+            raise at_odds("batch_size", "give a number to begin with; batch_size in tune looks around it")
         self._check_search()
         return self
 
     def _check_search(self) -> None:
-        """Each end of every field must make a training; raises ValidationError with the place in `search`."""
+        """Samples of every field must make a short training; raises ValidationError with the place in `search`."""
         for path, space in (self.search.fields if self.search else {}).items():
             if path.partition(".")[0] in FIXED:
                 raise at_odds("search", f"{path.partition('.')[0]} must not change from trial to trial")
-            for value in ends_of(space):
+            for value in samples_of(space):
                 try:
-                    training_with(self, {path: value})
+                    short(training_of(self), self.short_epochs, {path: value})
                 except ValidationError as error:
                     told = error.errors()[0]["msg"]
                     raise at_odds("search", f"{path} = {value!r} makes no training: {told}") from None
@@ -119,22 +123,40 @@ class TuningSpec(TrainingOptions):
         return self.trial_epochs or max(1, round(self.epochs / 5))
 
 
-def ends_of(space: Interval | Choices) -> tuple[Any, ...]:
-    """The values that bound a space, or all of them."""
+def samples_of(space: Interval | Choices) -> tuple[Any, ...]:
+    """Values of every form that a space has: its ends and one between them, or all of them."""
     if isinstance(space, Choices):
         return space.choices
-    return (int(space.low), int(space.high)) if space.whole else (space.low, space.high)
+    if space.whole:
+        return tuple(sorted({int(space.low), int(space.low) + 1, int(space.high)}))
+    return space.low, space.low + (space.high - space.low) / math.pi, space.high
 
 
-def training_with(spec: TuningSpec, values: dict[str, Any]) -> TrainingSpec:
-    """The training that is tuned, with these values in their places; raises ValidationError where there are none."""
+def training_of(spec: TuningSpec) -> TrainingSpec:
+    """The training that is tuned, as it was given."""
     base = spec.model_dump(mode="json", include=set(TrainingOptions.model_fields) | {"schedule"})
-    for path, value in values.items():
-        base = merged(base, nested(path, value))
     return TrainingSpec.model_validate({**base, "kind": "training"})
 
 
-def nested(path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+def changed(training: TrainingSpec, values: Mapping[str, Any]) -> TrainingSpec:
+    """The training with these values in their places, null being a field's default; raises ValidationError.
+
+    Whatever replaces a whole object goes first, so that it cannot replace a field that is given beside it.
+    """
+    data = training.model_dump(mode="json")
+    for path in sorted(values, key=lambda path: (path.count("."), path.rpartition(".")[2] not in ("name", "policy"))):
+        data = merged(data, _nested(path, values[path]))
+    return TrainingSpec.model_validate(data)
+
+
+def short(training: TrainingSpec, epochs: int, values: Mapping[str, Any]) -> TrainingSpec:
+    """A short training of the same form, for comparing values; nothing stops it early."""
+    frozen = training.freeze
+    without = {"early_stopping": None, "freeze": None if frozen and frozen.epochs >= epochs else frozen}
+    return changed(training.model_copy(update={"epochs": epochs, **without}), values)
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     """`optimizer.momentum` and a value as an object in an object."""
     name, _, rest = path.partition(".")
-    return {name: nested(rest, value) if rest else value}
+    return {name: _nested(rest, value) if rest else value}

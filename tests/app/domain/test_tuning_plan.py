@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from app.domain.lifecycle import JobState
 from app.domain.plans import Child, plan_of
 from app.domain.specs import parse_spec
-from app.domain.specs.tuning import training_with
+from app.domain.specs.tuning import changed, training_of
 
 MINIMAL = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "epochs": 10}
 
@@ -32,7 +32,7 @@ def tuned():
 
 def done(new, answer):
     """A job that ended with this loss, or with this curve; None failed."""
-    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 3.0}
+    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 3.0, "resolved": new.settled}
     if answer is None:
         return Child(new.key, f"job_{new.key}", JobState.FAILED, **facts)
     if isinstance(answer, dict):
@@ -94,10 +94,14 @@ class TestWeightDecay:
         assert waves == [["weight_decay/sweep/given"]]
         assert standing.decisions[0].values == {}
 
-    def test_sweeps_may_be_taken_over(self):
-        plan = plan_of(parse_spec(MINIMAL | {"tune": ["weight_decay"]}))
-        (first,) = plan.advance(plan.settle(lambda _: 9), {}, None).new
-        assert first.reuse
+    @pytest.mark.parametrize(
+        ("reuse", "sweeps", "trainings"), [(None, True, False), (True, True, True), (False, False, False)]
+    )
+    def test_what_may_be_taken_over(self, reuse, sweeps, trainings):
+        for tune, may_be in (("weight_decay", sweeps), ("batch_size", trainings)):
+            plan = plan_of(parse_spec(MINIMAL | {"tune": [tune], "reuse": reuse}))
+            new = plan.advance(plan.settle(lambda _: 9), {}, None).new
+            assert {one.reuse for one in new} == {may_be}
 
 
 class TestMomentum:
@@ -113,6 +117,11 @@ class TestMomentum:
         standing, _ = tuned(answer, tune=["momentum"])
         schedule = standing.training.schedule
         assert (schedule.max_momentum, schedule.min_momentum, schedule.max_lr) == (0.95, 0.85, "auto")
+
+    def test_a_tuning_of_nothing_says_why(self, tuned):
+        plan = plan_of(parse_spec(MINIMAL | {"tune": ["momentum"], "optimizer": "adam"}))
+        assert plan.has_outcome({})
+        assert plan.planned(plan.settle(lambda _: 9))[0].times == 0
 
     def test_adam_has_none(self, tuned):
         standing, waves = tuned(lambda _: 0.1, tune=["momentum"], optimizer="adamw")
@@ -180,11 +189,37 @@ class TestSearch:
             ({"optimizer.weight_decay": {"low": 0, "high": 1, "log": True}}, "decades begin above 0"),
             ({"batch_size": {"low": 1.5, "high": 3, "whole": True}}, "no whole numbers"),
             ({"batch_size": {"choices": [[1], [2]]}}, "only numbers"),
+            ({"batch_size": {"low": 16, "high": 64}}, "makes no training"),
+            ({"optimizer.nesterov": {"choices": [True, "no"]}}, "makes no training"),
         ],
     )
     def test_what_makes_no_training_is_refused(self, fields, words):
         with pytest.raises(ValidationError, match=words):
             parse_spec(MINIMAL | {"search": {"fields": fields}})
+
+    def test_what_does_not_go_together_is_drawn_again(self, tuned):
+        """A batch of an odd size does not share two devices evenly; the sampler proposes until one does."""
+        fields = {"schedule.up": {"low": 0.1, "high": 0.6}, "schedule.annihilation": {"low": 0.0, "high": 0.4}}
+        points = [
+            {"schedule.up": 0.6, "schedule.annihilation": 0.5},
+            {"schedule.up": 0.5, "schedule.annihilation": 0.1},
+        ]
+        search = {"fields": fields, "trials": 2, "parallel": 1}
+        _, waves = tuned(lambda _: 0.1, propose=lambda *_: points, tune=[], search=search)
+        assert waves == [["search/0"], ["search/1"]]
+
+    def test_other_networks_and_optimizers_may_be_chosen_among(self, tuned):
+        fields = {"architecture": {"choices": ["mlp", "resnet9"]}, "optimizer.name": {"choices": ["sgd", "adam"]}}
+        told = []
+
+        def propose(space, asked, count, seed):
+            told.append([dict(one.values) for one in asked])
+            return [{"architecture": "mlp", "optimizer.name": "adam"}]
+
+        search = {"fields": fields, "trials": 2, "parallel": 1}
+        standing, _ = tuned(lambda _: 0.1, propose=propose, tune=[], search=search)
+        assert told[1] == [{"architecture": "mlp", "optimizer.name": "adam"}]
+        assert (standing.training.architecture.name, standing.training.optimizer.name) == ("mlp", "adam")
 
 
 class TestSpec:
@@ -205,5 +240,5 @@ class TestSpec:
             parse_spec(MINIMAL | fields)
 
     def test_values_go_to_their_places(self):
-        training = training_with(parse_spec(MINIMAL), {"optimizer.momentum": 0.5, "batch_size": 32})
+        training = changed(training_of(parse_spec(MINIMAL)), {"optimizer.momentum": 0.5, "batch_size": 32})
         assert (training.optimizer.momentum, training.optimizer.weight_decay, training.batch_size) == (0.5, 5e-4, 32)

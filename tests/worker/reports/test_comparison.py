@@ -48,6 +48,12 @@ class TestGoal:
         assert "single seed" in found["verdict"]["reason"]
         assert "single seed" in found["warnings"][0]
 
+    def test_seeds_that_failed_leave_the_lucky_ones(self, compared):
+        lost = record("one_cycle/2", state="failed", error={"code": "lr_diverged", "detail": "So."}, result=None)
+        found = compared(arm("baseline", [0.9] * 3), arm("one_cycle", [0.9] * 2), [lost]).result()["verdict"]
+        assert found["verdict"] == "inconclusive"
+        assert "seeds failed (2)" in found["reason"]
+
     def test_no_pair_of_seeds_decides_nothing(self, compared):
         only = [record("baseline/0"), record("one_cycle/1")]
         found = compared(only).result()["verdict"]

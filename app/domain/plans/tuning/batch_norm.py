@@ -7,8 +7,9 @@ nearest to that with exact statistics wins (app.domain.batch_norm).
 from collections.abc import Sequence
 
 from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, short
+from app.domain.plans.tuning.stage import Decision
 from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import short
 
 PLACE = "batch_norm_momentum"
 

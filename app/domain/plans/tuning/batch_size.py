@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, short, told, tried
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, told, tried
 from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import short
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)  #: of the size that the training has
 MOST_EPOCHS = 4  #: times the length of a short training: a size that much faster wins anyway
@@ -50,9 +51,11 @@ class BatchSizeStage:
         return Decision(self.name, {"batch_size": size}, reason, list(rows(found)))
 
     def _sizes(self, training: TrainingSpec) -> list[int]:
-        sizes = {round(size_of(training) * factor) for factor in FACTORS}
+        present = size_of(training)
+        sizes = {round(present * factor) for factor in FACTORS}
         most = self._images // training.accumulation_steps
-        return sorted(size for size in sizes if 1 < size <= most and size % training.devices == 0)
+        fitting = {size for size in sizes if 1 < size <= most and size % training.devices == 0} | {present}
+        return sorted(fitting) if len(fitting) > 1 else []
 
     def _timed(self, training: TrainingSpec) -> dict[int, str]:
         return {size: f"{self.name}/time/{size}" for size in self._sizes(training)}

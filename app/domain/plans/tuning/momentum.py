@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, short, sweep, told, tried
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import short
 
 MOMENTA = (0.9, 0.95, 0.97, 0.99)
 SMALLEST = 0.85  #: where the learning rate is largest

@@ -1,7 +1,7 @@
 """The plan of a tuning: its stages one after the other, each with what the ones before have decided."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.catalog import architectures
@@ -10,11 +10,11 @@ from app.domain.plans.tuning.batch_norm import BatchNormStage
 from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
 from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
 from app.domain.plans.tuning.searching import Propose, SearchStage
-from app.domain.plans.tuning.stage import Decision, Stage, changed
+from app.domain.plans.tuning.stage import Decision, Stage
 from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
 from app.domain.specs.training import TrainingSpec
-from app.domain.specs.tuning import TuningSpec, training_with
+from app.domain.specs.tuning import TuningSpec, changed, samples_of, short, training_of
 
 _WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
 _SIZES = 4
@@ -38,44 +38,57 @@ class TuningPlan:
 
     def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
         """How long an epoch is, which the prior of the weight decay needs."""
-        steps = steps_per_epoch(training_with(self.spec, {}))
+        steps = steps_per_epoch(training_of(self.spec))
         return {"steps_per_epoch": {"value": steps, "origin": "data", "reason": _WHY}}
 
     def has_outcome(self, children: Children) -> bool:
-        """Whether any of its jobs succeeded."""
-        return any(child.succeeded for child in children.values())
+        """Whether any of its jobs succeeded; where none was needed, the reasons are all there is."""
+        return not children or any(child.succeeded for child in children.values())
 
     def planned(self, _: Mapping[str, Any]) -> list[Planned]:
         """The short trainings, by about how many there are; a sweep counts as one."""
-        training = training_with(self.spec, {})
-        short = training.model_copy(update={"epochs": self.spec.short_epochs})
+        training = training_of(self.spec)
+        brief = short(training, self.spec.short_epochs, {})
         counts = {
             "batch_size": 2 * _SIZES,
             "weight_decay": 1 + len(LADDER) + MOST_TRIED,
-            "momentum": 2 * len(MOMENTA),
+            "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
             "batch_norm_momentum": int(_has_batch_norm(training)),
         }
         times = sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
-        return [Planned(short, times, (), frozenset())]
+        return [Planned(brief, times, (), frozenset()), *self._searched(training)]
+
+    def _searched(self, training: TrainingSpec) -> Iterator[Planned]:
+        """Samples of what is searched, to be checked and not counted."""
+        for path, space in (self.spec.search.fields if self.spec.search else {}).items():
+            for value in samples_of(space):
+                sample = short(training, self.spec.short_epochs, {path: value})
+                yield Planned(
+                    sample, 0, ("search", "fields", path), frozenset({path.partition(".")[0]}), is_at_place=True
+                )
 
     def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
         """The jobs of the present stage."""
         standing = self.standing(resolved, children, propose)
-        (planned,) = self.planned(resolved)
+        planned = self.planned(resolved)[0]
         total = max(planned.times, len(children) + len(standing.new))
         return Step(standing.new, len(children) if standing.is_over else total, standing.is_over)
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
-        training, decisions = training_with(self.spec, {}), list[Decision]()
+        training, decisions = training_of(self.spec), list[Decision]()
         for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
             wanted = [] if self._is_spent(children) else stage.wanted(training, children)
-            new = [child for child in wanted if child.key not in children]
+            new = [self._reusing(child) for child in wanted if child.key not in children]
             if new or _is_busy(stage, children):
                 return Standing(training, decisions, new, is_over=False)
             decisions.append(stage.decide(training, children))
             training = changed(training, decisions[-1].values)
         return Standing(training, decisions, [], is_over=True)
+
+    def _reusing(self, child: NewChild) -> NewChild:
+        """Range tests are taken over unless that is refused, trainings only where it is asked for."""
+        return replace(child, reuse=True) if self.spec.reuse else child
 
     def _is_spent(self, children: Children) -> bool:
         most = self.spec.budget_seconds
@@ -84,9 +97,11 @@ class TuningPlan:
     def _stages(self, training: TrainingSpec, steps_per_epoch: int, propose: Propose) -> list[Stage]:
         epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, _has_batch_norm(training)
         made: dict[str, Stage] = {
-            "batch_size": BatchSizeStage(epochs=epochs, images=steps_per_epoch * size_of(training)),
+            "batch_size": BatchSizeStage(
+                epochs=epochs, images=steps_per_epoch * size_of(training) * training.accumulation_steps
+            ),
             "weight_decay": WeightDecayStage(
-                epochs=epochs, steps_per_epoch=steps_per_epoch, has_batch_norm=has_norm, reuse=reuse
+                epochs=epochs, steps=steps_per_epoch, given=size_of(training), has_batch_norm=has_norm, reuse=reuse
             ),
             "momentum": MomentumStage(epochs=epochs, reuse=reuse),
             "batch_norm_momentum": BatchNormStage(epochs=epochs, has_batch_norm=has_norm),

@@ -1,15 +1,20 @@
 """A search over any fields: who proposes values is told what came of those before, and short trainings answer."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild
-from app.domain.plans.tuning.stage import Decision, short
-from app.domain.specs.training import TrainingSpec
-from app.domain.specs.tuning import Choices, Interval, Search
+from pydantic import ValidationError
 
+from app.domain.plans.family import Child, Children, NewChild
+from app.domain.plans.tuning.stage import Decision
+from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import Choices, Interval, Search, short
+
+MOST_DRAWS = 20  #: until as many points go together as are wanted
 Space = Mapping[str, Interval | Choices]  #: by place in the training
 
 
@@ -41,12 +46,18 @@ class SearchStage:
         count = min(self._search.parallel - under_way, self._search.trials - len(done))
         if count <= 0:
             return []
-        asked = [self._asked(child) for child in done]
-        points = self._propose(self._search.fields, asked, count, self._seed + len(done))
-        return [
-            NewChild(f"{self.name}/{place}", short(training, self._epochs, point))
-            for place, point in enumerate(points, len(done))
-        ]
+        return list(islice(self._proposed(training, done, count), count))
+
+    def _proposed(self, training: TrainingSpec, done: Sequence[Child], count: int) -> Iterator[NewChild]:
+        """Points that make a training; fields that are right one by one may not go together."""
+        asked, place = [self._asked(child) for child in done], len(done)
+        for draw in range(MOST_DRAWS):
+            for point in self._propose(self._search.fields, asked, count, self._seed + len(done) + 1000 * draw):
+                with suppress(ValidationError):
+                    spec = short(training, self._epochs, point)
+                    proposed = {"value": dict(point), "origin": "search", "reason": "What the sampler proposed."}
+                    yield NewChild(f"{self.name}/{place}", spec, settled={"proposed": proposed})
+                    place += 1
 
     def decide(self, _: TrainingSpec, children: Children) -> Decision:
         """The point with the smallest loss."""
@@ -68,7 +79,7 @@ class SearchStage:
         return sorted(mine, key=lambda child: int(child.key.rpartition("/")[2]))
 
     def _asked(self, child: Child) -> Asked:
-        values = {path: value_at(child.spec, path) for path in self._search.fields}
+        values = child.resolved["proposed"]["value"]
         loss = child.result["last"]["validation_loss"] if child.result is not None else None
         return Asked(values, loss, failed=child.ended and loss is None)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from app.domain.plans.family import Child, Children, NewChild
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
-from app.domain.specs.tuning import nested
+from app.domain.specs.tuning import changed
 
 AS_GOOD = 0.02  #: losses that differ by less than this share differ by luck
 
@@ -49,29 +49,6 @@ class Stage(Protocol):
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
         """From what has ended; jobs may be missing where the budget was used up."""
-
-
-def changed(training: TrainingSpec, values: Mapping[str, Any]) -> TrainingSpec:
-    """The training with these values in their places."""
-    data = training.model_dump(mode="json")
-    for path, value in values.items():
-        _put(data, nested(path, value))
-    return TrainingSpec.model_validate(data)
-
-
-def _put(data: dict[str, Any], change: Mapping[str, Any]) -> None:
-    for name, value in change.items():
-        if isinstance(value, dict) and isinstance(data.get(name), dict):
-            _put(data[name], value)
-        else:
-            data[name] = value
-
-
-def short(training: TrainingSpec, epochs: int, values: Mapping[str, Any]) -> TrainingSpec:
-    """A short training of the same form, for comparing values; nothing stops it early."""
-    frozen = training.freeze
-    without = {"early_stopping": None, "freeze": None if frozen and frozen.epochs >= epochs else frozen}
-    return changed(training.model_copy(update={"epochs": epochs, **without}), values)
 
 
 def sweep(training: TrainingSpec, values: Mapping[str, Any]) -> RangeTestSpec:

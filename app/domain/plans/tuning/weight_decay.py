@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, short, sweep, told, tried
+from app.domain.plans.tuning.batch_size import size_of
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
+from app.domain.specs.tuning import short
 from app.domain.weight_decay import weight_decay_prior
 
 PLACE = "optimizer.weight_decay"
@@ -24,8 +26,9 @@ class WeightDecayStage:
 
     name = "weight_decay"
 
-    def __init__(self, *, epochs: int, steps_per_epoch: int, has_batch_norm: bool, reuse: bool) -> None:
-        self._epochs, self._steps_per_epoch, self._has_batch_norm = epochs, steps_per_epoch, has_batch_norm
+    def __init__(self, *, epochs: int, steps: int, given: int, has_batch_norm: bool, reuse: bool) -> None:
+        """`steps` an epoch are those of the batch size that was `given`; another may have been chosen since."""
+        self._epochs, self._steps, self._given, self._has_batch_norm = epochs, steps, given, has_batch_norm
         self._new = partial(NewChild, reuse=reuse)
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
@@ -77,7 +80,7 @@ class WeightDecayStage:
             training.schedule,
             max_lr=rate,
             epochs=training.epochs,
-            steps_per_epoch=self._steps_per_epoch,
+            steps_per_epoch=max(1, self._steps * self._given // size_of(training)),
             has_batch_norm=self._has_batch_norm,
         )
 

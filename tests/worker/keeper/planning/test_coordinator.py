@@ -104,6 +104,33 @@ class TestFailures:
         job, _ = report(coordinator, id)
         assert (job.state, job.error["code"]) == ("failed", "report_failed")
 
+    def test_a_store_that_takes_no_report_holds_up_no_other_plan(
+        self, coordinator, plan, work_off, report, monkeypatch, children
+    ):
+        id = plan(seeds=1)
+        coordinator.advance()
+        work_off()
+
+        def fail(*_):
+            raise OSError("full")
+
+        monkeypatch.setattr("worker.keeper.report_desk.put_patiently", fail)
+        job, _ = report(coordinator, id)
+        assert job.error["code"] == "report_failed"
+        other = plan(seeds=1)
+        coordinator.advance()
+        assert len(children(other)) == 2
+
+    def test_what_is_under_way_ends_with_a_plan_that_failed(self, coordinator, plan, read, database, children):
+        id = plan()
+        coordinator.advance()
+        with database.transaction() as session:
+            session.get(JobTable, id).resolved = {}
+        coordinator.stop()
+        coordinator.advance()
+        assert read(id)[0].state == "failed"
+        assert {row.state for row in children(id).values()} == {"cancelled"}
+
     def test_a_plan_that_cannot_be_advanced_ends_and_others_go_on(self, coordinator, plan, read, database, children):
         broken, sound = plan(), plan()
         with database.transaction() as session:

@@ -6,6 +6,7 @@ import pytest
 
 from app.artifacts.store import ArtifactStore
 from app.callers import administrator
+from app.db.tables import JobTable
 from app.domain.lifecycle import JobState
 from app.errors import Conflict
 from app.jobs import service
@@ -60,17 +61,20 @@ class TestVerbs:
         coordinator.advance()
         assert len(children(second)) == 2
 
-    def test_a_child_that_was_paused_alone_is_waited_for(self, coordinator, plan, children, ask, work_off, read):
+    def test_when_all_that_is_left_is_paused_the_plan_is_too(self, coordinator, plan, children, ask, work_off, read):
         id = plan()
         coordinator.advance()
         ask(children(id)["baseline/0"].id, "pause")
-        work_off()
         for _ in range(2):
-            coordinator.advance()
             work_off()
-        assert read(id)[0].state == "running"
-        assert {"key", "state"} <= {name for event in read(id)[1] for name in event.data}
+            coordinator.advance()
+        for _ in range(3):
+            work_off()
+            coordinator.advance()
+        assert read(id)[0].state == "paused"
         assert any(event.type == "child" and event.data["state"] == "paused" for event in read(id)[1])
+        assert ask(id, "resume") == "running"
+        assert work_off() == ["baseline/0"]
 
 
 class TestDelete:
@@ -97,6 +101,19 @@ class TestDelete:
         child = children(id)["baseline/0"].id
         with pytest.raises(Conflict, match="parent_not_ended"):
             service.delete(database, ArtifactStore(settings.storage), child, ADMIN)
+
+    def test_no_job_whose_result_was_taken_over(self, coordinator, plan, work_off, children, database, settings):
+        first = plan()
+        coordinator.advance()
+        work_off()
+        origin = children(first)["baseline/0"].id
+        second = plan(reuse=True)
+        coordinator.advance()
+        assert children(second)["baseline/0"].source_id == origin
+        with database.transaction() as session:
+            session.get(JobTable, first).state = "cancelled"
+        with pytest.raises(Conflict, match="parent_not_ended"):
+            service.delete(database, ArtifactStore(settings.storage), origin, ADMIN)
 
 
 class TestReuse:
