@@ -59,7 +59,7 @@ def compare(service: Service, name: str, task: Task, folder: Path) -> None:
     job = service.job(id)
     if job["state"] != "succeeded":
         raise RuntimeError(f"{name} is {job['state']}: {job['error']}")
-    for file in ("report.md", "report.json", "report.csv", "comparison.png", "verdict.png"):
+    for file in ("report.json", "report.csv", "comparison.png", "verdict.png"):
         target = folder / name / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(service.http.get(f"/v1/jobs/{id}/artifacts/{file}").raise_for_status().content)
@@ -97,7 +97,7 @@ CYCLES = {"cosine": None, "constant": None}
 TASKS = {
     "digits-resnet9": Task({"dataset": "digits", "architecture": SMALL_RESNET, "epochs": 160}),
     "mnist-lenet": Task(
-        {"dataset": "MNIST", "architecture": "lenet", "epochs": 20, "fractions": [0.15]}, put_mnist, MNIST
+        {"dataset": "MNIST", "architecture": "lenet", "epochs": 8, "seeds": 3, "arms": CYCLES}, put_mnist, MNIST
     ),
     "cifar-cnn3": Task(
         {"dataset": "cifar10-jpeg", "architecture": "cnn3", "epochs": 8, "seeds": 3, "arms": CYCLES}, put_cifar, CIFAR

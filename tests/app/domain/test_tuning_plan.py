@@ -198,7 +198,7 @@ class TestSearch:
             parse_spec(MINIMAL | {"search": {"fields": fields}})
 
     def test_what_does_not_go_together_is_drawn_again(self, tuned):
-        """A batch of an odd size does not share two devices evenly; the sampler proposes until one does."""
+        """Shares of a cycle that add up to more than the whole, each of which is right by itself."""
         fields = {"schedule.up": {"low": 0.1, "high": 0.6}, "schedule.annihilation": {"low": 0.0, "high": 0.4}}
         points = [
             {"schedule.up": 0.6, "schedule.annihilation": 0.5},
