@@ -12,7 +12,7 @@ import pytest
 from tests.helping import await_children, await_gone, python, slow_png
 from worker.keeper.imports import Importer
 
-TWO = "helpers.count = lambda: 2; "
+TWO = "crew.count = lambda: 2; "
 
 
 def report_of(client, name="pets"):
