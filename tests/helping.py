@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from worker.datasets import crew
+
 #: Runs what follows in a process of its own, with helpers from the first picture on.
 AT_ONCE = "from worker.datasets import crew; crew.Pace.helpers_pay = lambda pace: pace.done > 0; "
 
@@ -23,6 +25,22 @@ def slow_png() -> bytes:
     target = io.BytesIO()
     Image.new("RGB", (5000, 5000), (10, 20, 30)).save(target, "PNG", compress_level=1)
     return target.getvalue()
+
+
+def count_helpers(monkeypatch, module, *, at_once: int) -> list[str]:
+    """Have a module use helpers from its second piece on, of so many; says whenever they are started."""
+    started: list[str] = []
+
+    class Counted(crew.Helpers):
+        def __init__(self, module: str) -> None:
+            started.append(module)
+            super().__init__(module)
+
+    monkeypatch.setattr(crew.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(crew.Pace, "helpers_pay", lambda pace: pace.done > 0)
+    monkeypatch.setattr(crew.Pace, "at_once", at_once)
+    monkeypatch.setattr(module, "Helpers", Counted)
+    return started
 
 
 def children_of(pid: int) -> set[int]:

@@ -1,14 +1,14 @@
 """What a spec must satisfy beyond its own form: the facts of its dataset and its architecture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from app.datasets.service import DatasetFacts
 from app.domain.catalog import ArchitectureFact, architectures, default_image_size, describe_misfit
 from app.domain.layers import LayerUnfit, Shape, TooLarge, measure
 from app.domain.noise_scale import ASSUMED, SMALLEST
-from app.domain.plans import Planned, plan_of
-from app.domain.specs import Augmentation, DeviceSpec, PlanSpec, TrainingSpec
+from app.domain.plans import Planned, StepsPerEpoch, plan_of
+from app.domain.specs import Augmentation, DeviceSpec, PlanSpec
 from app.domain.specs.layers import CustomArchitecture
 from app.errors import FieldError, Unprocessable, did_you_mean, json_pointer
 
@@ -154,7 +154,7 @@ def steps_per_epoch(spec: DeviceSpec, dataset: DatasetFacts) -> int:
     return images // (size * min(spec.accumulation_steps, images // size))
 
 
-def steps_per_epoch_on(dataset: DatasetFacts) -> Callable[[TrainingSpec], int]:
+def steps_per_epoch_on(dataset: DatasetFacts) -> StepsPerEpoch:
     """The same on one data set."""
     return lambda spec: steps_per_epoch(spec, dataset)
 

@@ -7,37 +7,14 @@ import typer
 
 from supercycle.cli.durations import read_duration
 from supercycle.cli.help import SUBMIT
-from supercycle.cli.options import (
-    AsJson,
-    Detach,
-    Device,
-    Devices,
-    IdempotencyKey,
-    MaxAttempts,
-    MaxRuntime,
-    Name,
-    OnTimeLimit,
-    Priority,
-    Tags,
-)
 from supercycle.cli.submit import (
     Architecture,
-    Augmentation,
-    Base,
     BatchSize,
     Dataset,
-    ImageSize,
     Momentum,
     Optimizer,
-    Precision,
-    Pretrained,
-    Seed,
-    Settings,
-    ValidateOnly,
-    Validation,
     WeightDecay,
-    Weights,
-    submit,
+    submits,
 )
 
 Reuse = Annotated[bool | None, typer.Option("--reuse", help="Take over what ended jobs have found.")]
@@ -48,6 +25,7 @@ Budget = Annotated[
 Tune = Annotated[str | None, typer.Option(metavar="WHAT", help="What to look for, e.g. batch_size,momentum; or none.")]
 
 
+@submits("comparison")
 def compare(
     context: typer.Context,
     *,
@@ -66,32 +44,11 @@ def compare(
     momentum: Momentum = None,
     weight_decay: WeightDecay = None,
     batch_size: BatchSize = None,
-    validation: Validation = None,
-    image_size: ImageSize = None,
-    pretrained: Pretrained = None,
-    weights: Weights = None,
-    augmentation: Augmentation = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    name: Name = None,
-    tags: Tags = None,
-    priority: Priority = None,
-    device: Device = None,
-    devices: Devices = None,
-    max_runtime: MaxRuntime = None,
-    on_time_limit: OnTimeLimit = None,
-    max_attempts: MaxAttempts = None,
-    spec: Base = None,
-    idempotency_key: IdempotencyKey = None,
-    settings: Settings = None,
-    validate_only: ValidateOnly = False,
-    detach: Detach = False,
-    as_json: AsJson = False,
 ) -> None:
     """Is it super-convergence? One cycle in a quarter of the epochs beside a baseline and controls, with intervals."""
-    submit(context, "comparison", given=dict(locals()))
 
 
+@submits("tuning")
 def tune(
     context: typer.Context,
     *,
@@ -106,32 +63,11 @@ def tune(
     momentum: Momentum = None,
     weight_decay: WeightDecay = None,
     batch_size: BatchSize = None,
-    validation: Validation = None,
-    image_size: ImageSize = None,
-    pretrained: Pretrained = None,
-    weights: Weights = None,
-    augmentation: Augmentation = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    name: Name = None,
-    tags: Tags = None,
-    priority: Priority = None,
-    device: Device = None,
-    devices: Devices = None,
-    max_runtime: MaxRuntime = None,
-    on_time_limit: OnTimeLimit = None,
-    max_attempts: MaxAttempts = None,
-    spec: Base = None,
-    idempotency_key: IdempotencyKey = None,
-    settings: Settings = None,
-    validate_only: ValidateOnly = False,
-    detach: Detach = False,
-    as_json: AsJson = False,
 ) -> None:
     """Look for good values by sweeps and short trainings: batch size, weight decay, momentum, or any field."""
-    submit(context, "tuning", given=dict(locals()))
 
 
+@submits("auto")
 def auto(
     context: typer.Context,
     *,
@@ -147,30 +83,8 @@ def auto(
     momentum: Momentum = None,
     weight_decay: WeightDecay = None,
     batch_size: BatchSize = None,
-    validation: Validation = None,
-    image_size: ImageSize = None,
-    pretrained: Pretrained = None,
-    weights: Weights = None,
-    augmentation: Augmentation = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    name: Name = None,
-    tags: Tags = None,
-    priority: Priority = None,
-    device: Device = None,
-    devices: Devices = None,
-    max_runtime: MaxRuntime = None,
-    on_time_limit: OnTimeLimit = None,
-    max_attempts: MaxAttempts = None,
-    spec: Base = None,
-    idempotency_key: IdempotencyKey = None,
-    settings: Settings = None,
-    validate_only: ValidateOnly = False,
-    detach: Detach = False,
-    as_json: AsJson = False,
 ) -> None:
     """From a data set to a model: tune within a budget, train, and report."""
-    submit(context, "auto", given=dict(locals()))
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,8 @@
 """`range-test` and `train`: submit a job made of options, then follow it; `watch` follows one that runs already."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,19 +64,11 @@ ValidateOnly = Annotated[
 ]
 
 
-def range_test(
-    context: typer.Context,
+Command = Callable[..., None]
+
+
+def _shared(
     *,
-    dataset: Dataset = None,
-    architecture: Architecture = None,
-    optimizer: Optimizer = None,
-    momentum: Momentum = None,
-    weight_decay: WeightDecay = None,
-    batch_size: BatchSize = None,
-    start_lr: Annotated[float | None, typer.Option(help="First learning rate of the sweep.")] = None,
-    end_lr: Annotated[float | None, typer.Option(help="Last learning rate of the sweep.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps of the sweep.")] = None,
-    sweep: Annotated[str | None, typer.Option(help="exponential or linear.")] = None,
     validation: Validation = None,
     image_size: ImageSize = None,
     pretrained: Pretrained = None,
@@ -97,10 +91,46 @@ def range_test(
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
+    """What all of these commands take, after what is their own."""
+
+
+def submits(kind: str) -> Callable[[Command], Command]:
+    """Have a command, whose signature names its own options, take the shared ones too and submit a job of this kind."""
+
+    def complete(command: Command) -> Command:
+        own, shared = inspect.signature(command), inspect.signature(_shared)
+
+        @wraps(command)
+        def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as the options are typed
+            submit(context, kind, given=given)
+
+        parameters = [*own.parameters.values(), *shared.parameters.values()]
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = command.__annotations__ | _shared.__annotations__
+        return run
+
+    return complete
+
+
+@submits("range_test")
+def range_test(
+    context: typer.Context,
+    *,
+    dataset: Dataset = None,
+    architecture: Architecture = None,
+    optimizer: Optimizer = None,
+    momentum: Momentum = None,
+    weight_decay: WeightDecay = None,
+    batch_size: BatchSize = None,
+    start_lr: Annotated[float | None, typer.Option(help="First learning rate of the sweep.")] = None,
+    end_lr: Annotated[float | None, typer.Option(help="Last learning rate of the sweep.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps of the sweep.")] = None,
+    sweep: Annotated[str | None, typer.Option(help="exponential or linear.")] = None,
+) -> None:
     """Sweep the learning rate over some hundred steps and suggest the largest to train with."""
-    submit(context, "range_test", given=dict(locals()))
 
 
+@submits("training")
 def train(
     context: typer.Context,
     *,
@@ -122,30 +152,8 @@ def train(
     early_stopping: Annotated[
         int | None, typer.Option(metavar="PATIENCE", help="Stop after so many epochs without a better accuracy.")
     ] = None,
-    validation: Validation = None,
-    image_size: ImageSize = None,
-    pretrained: Pretrained = None,
-    weights: Weights = None,
-    augmentation: Augmentation = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    name: Name = None,
-    tags: Tags = None,
-    priority: Priority = None,
-    device: Device = None,
-    devices: Devices = None,
-    max_runtime: MaxRuntime = None,
-    on_time_limit: OnTimeLimit = None,
-    max_attempts: MaxAttempts = None,
-    spec: Base = None,
-    idempotency_key: IdempotencyKey = None,
-    settings: Settings = None,
-    validate_only: ValidateOnly = False,
-    detach: Detach = False,
-    as_json: AsJson = False,
 ) -> None:
     """Train a network in one cycle, with the largest learning rate given or picked."""
-    submit(context, "training", given=dict(locals()))
 
 
 def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.domain.schedules import build_schedule
 from app.domain.specs import ComparisonSpec
-from app.domain.specs.comparison import BASELINE, arms_of
+from app.domain.specs.comparison import BASELINE
 from worker.plots.comparison import (
     ArmCurves,
     ArmRates,
@@ -86,7 +86,7 @@ def _curves(comparison: Comparison, name: str) -> ArmCurves:
 
 
 def _rates(comparison: Comparison) -> list[ArmRates]:
-    arms, found = arms_of(comparison.spec), []
+    arms, found = comparison.arms, []
     for name in comparison.names:
         run = next(iter(comparison.of_arm(name)), None)
         if run is None:

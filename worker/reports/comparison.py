@@ -6,7 +6,7 @@ from functools import cached_property
 from statistics import mean
 from typing import Any, Literal
 
-from app.domain.specs import ComparisonSpec
+from app.domain.specs import ComparisonSpec, TrainingSpec
 from app.domain.specs.comparison import BASELINE, CONTROLS, ONE_CYCLE, arms_of, at_share
 from worker.reports.intervals import Estimate, estimated
 from worker.reports.runs import Failure, Run
@@ -31,9 +31,14 @@ class Comparison:
         return cls(spec, [Run.of(record) for record in succeeded], [Failure.of(record) for record in others])
 
     @cached_property
+    def arms(self) -> dict[str, TrainingSpec]:
+        """All of them by name, those that left nothing as well."""
+        return arms_of(self.spec)
+
+    @property
     def names(self) -> list[str]:
-        """All arms, those that left nothing as well."""
-        return list(arms_of(self.spec))
+        """In the order of tables."""
+        return list(self.arms)
 
     def of_arm(self, name: str) -> list[Run]:
         """An arm's trainings by seed."""
@@ -128,7 +133,7 @@ class Comparison:
         for share, name in self._cycles:
             if self.verdict(name) != "met":
                 break
-            held = {"arm": name, "fraction": share, "epochs": arms_of(self.spec)[name].epochs}
+            held = {"arm": name, "fraction": share, "epochs": self.arms[name].epochs}
         return held
 
     def _beside_control(self) -> dict[str, Any] | None:
@@ -138,7 +143,7 @@ class Comparison:
         return {"control": self.best_control, "difference": difference.as_dict() if difference else None}
 
     def _arm(self, name: str) -> dict[str, Any]:
-        runs, spec = self.of_arm(name), arms_of(self.spec)[name]
+        runs, spec = self.of_arm(name), self.arms[name]
 
         def over(value: Callable[[Run], float]) -> dict[str, Any] | None:
             found = estimated([value(run) for run in runs])

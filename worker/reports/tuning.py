@@ -11,7 +11,6 @@ import numpy as np
 from app.domain.lifecycle import JobState
 from app.domain.plans.family import Child
 from app.domain.plans.tuning.plan import Standing, TuningPlan
-from app.domain.plans.tuning.searching import value_at
 from app.domain.plans.tuning.stage import Decision, value_text
 from app.domain.specs.tuning import TuningSpec
 from worker.plots.tuning import NamedSweep, Point, plot_points, plot_sweeps
@@ -78,7 +77,7 @@ def _seconds_per_epoch(standing: Standing, records: Sequence[Mapping[str, Any]])
     found = [
         record["result"]["seconds"] / record["result"]["epochs_run"]
         for record in records
-        if record["kind"] == "training" and record["result"] and value_at(record["spec"], "batch_size") == size
+        if record["kind"] == "training" and record["result"] and record["spec"]["batch_size"] == size
     ]
     return found[-1] if found else None
 

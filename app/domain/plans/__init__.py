@@ -4,20 +4,7 @@ A plan keeps nothing in memory: what is to be done next follows from its spec, w
 and its children as they are. So it goes on after any interruption, and asking it twice is asking it once.
 """
 
-from app.domain.plans.family import Child, Children, NewChild, Planned, Step
-from app.domain.plans.kinds import Plan, StepsPerEpoch, plan_of
-from app.domain.plans.tuning.searching import Asked, Propose, Space
+from app.domain.plans.family import Child, NewChild, Planned, Step, StepsPerEpoch
+from app.domain.plans.kinds import plan_of
 
-__all__ = [
-    "Asked",
-    "Child",
-    "Children",
-    "NewChild",
-    "Plan",
-    "Planned",
-    "Propose",
-    "Space",
-    "Step",
-    "StepsPerEpoch",
-    "plan_of",
-]
+__all__ = ["Child", "NewChild", "Planned", "Step", "StepsPerEpoch", "plan_of"]

@@ -4,14 +4,14 @@ The tuning and the comparison are plans themselves.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild, Planned, Step
+from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.plan import TuningPlan
 from app.domain.plans.tuning.searching import Propose
-from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, training_of, tuning_of
-from app.domain.specs.training import TrainingSpec
+from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, tuning_of
+from app.domain.specs.training import TrainingSpec, as_training
 
 SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
@@ -23,7 +23,7 @@ class AutoPlan:
     def __init__(self, spec: AutoSpec) -> None:
         self.spec = spec
 
-    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+    def settle(self, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, Any]]:
         """What its tuning needs."""
         return TuningPlan(tuning_of(self.spec)).settle(steps_per_epoch) if self.spec.tune else {}
 
@@ -34,7 +34,7 @@ class AutoPlan:
     def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
         """The tuning's trainings, and the training itself; a comparison is counted by itself."""
         tuning = TuningPlan(tuning_of(self.spec)).planned(resolved) if self.spec.tune else []
-        training = training_of(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
+        training = as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
         return [*tuning, Planned(training, 1, (), frozenset())]
 
     def advance(self, _: Mapping[str, Any], children: Children, __: Propose) -> Step:
@@ -62,7 +62,7 @@ class AutoPlan:
         """With what was chosen, over as many epochs as fit."""
         tuning = children.get("tuning")
         result = tuning.result if tuning is not None else None
-        given = training_of(self.spec, epochs=USUAL_EPOCHS)
+        given = as_training(self.spec, epochs=USUAL_EPOCHS)
         chosen = TrainingSpec.model_validate(result["training"]) if result else given
         return chosen.model_copy(update={"epochs": self.spec.epochs or self._fitting(result, tuning)})
 

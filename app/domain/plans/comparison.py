@@ -5,10 +5,10 @@ The search takes the same number of optimizer steps in every arm, or an arm that
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild, Planned, Step
+from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch, at_rate
 from app.domain.plans.tuning.searching import Propose
 from app.domain.specs.comparison import ComparisonSpec, arms_of
 from app.domain.specs.training import TrainingSpec
@@ -29,7 +29,7 @@ class ComparisonPlan:
         self.spec = spec
         self.arms = arms_of(spec)
 
-    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+    def settle(self, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, Any]]:
         """The steps of each arm's search."""
         if self.spec.search_steps is not None:
             reason = "Given as search_steps."
@@ -99,12 +99,6 @@ def searching(arm: TrainingSpec, *, most: int | None) -> TrainingSpec:
         return arm
     change = {"pick": "margin", "search_steps": None} if most is None else {"search_steps": most}
     return arm.model_copy(update={"schedule": schedule.model_copy(update=change)})
-
-
-def at_rate(arm: TrainingSpec, rate: float) -> TrainingSpec:
-    """The arm with this max_lr."""
-    change = {"max_lr": rate, "pick": "best", "search_steps": None}
-    return arm.model_copy(update={"schedule": arm.schedule.model_copy(update=change)})
 
 
 def _rate_of(child: Child) -> float:

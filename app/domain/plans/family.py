@@ -1,11 +1,13 @@
 """What a plan sees of its children, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.lifecycle import JobState
 from app.domain.specs import DeviceSpec, PlanSpec, TrainingSpec
+
+StepsPerEpoch = Callable[[TrainingSpec], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +64,9 @@ class Step:
     new: Sequence[NewChild]
     total: int  #: children that the plan will have, as far as that can be told
     is_over: bool
+
+
+def at_rate(training: TrainingSpec, rate: float) -> TrainingSpec:
+    """The training with this max_lr, so that it searches none."""
+    change = {"max_lr": rate, "pick": "best", "search_steps": None}
+    return training.model_copy(update={"schedule": training.schedule.model_copy(update=change)})

@@ -5,15 +5,13 @@ from typing import Any, Protocol
 
 from app.domain.plans.auto import AutoPlan
 from app.domain.plans.comparison import ComparisonPlan
-from app.domain.plans.family import Children, Planned, Step
+from app.domain.plans.family import Children, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.plan import TuningPlan
 from app.domain.plans.tuning.searching import Propose
-from app.domain.specs import PlanSpec, TrainingSpec
+from app.domain.specs import PlanSpec
 from app.domain.specs.auto import AUTO
 from app.domain.specs.comparison import COMPARISON
 from app.domain.specs.tuning import TUNING
-
-StepsPerEpoch = Callable[[TrainingSpec], int]
 
 
 class Plan(Protocol):

@@ -8,7 +8,7 @@ from app.domain.specs.comparison import ComparisonSpec
 from app.domain.specs.fields import Epochs, at_odds, json_number
 from app.domain.specs.parts import Architecture, ArchitectureField
 from app.domain.specs.policies import OneCycle, Policy
-from app.domain.specs.training import TrainingOptions, TrainingSpec
+from app.domain.specs.training import TrainingOptions, TrainingSpec, as_training
 from app.domain.specs.tuning import EVERYTHING, Tuned, TuningSpec
 
 AUTO = "auto"
@@ -51,21 +51,15 @@ class AutoSpec(TrainingOptions):
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
         """What it will be made of must be sound before any of it is queued; raises ValidationError."""
-        training_of(self, epochs=self.epochs or USUAL_EPOCHS)
+        training = as_training(self, epochs=self.epochs or USUAL_EPOCHS)
         if self.tune:
             tuning_of(self)
         if self.compare and (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
             told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
             raise at_odds("epochs", told)
         if self.compare:
-            comparison_of(training_of(self, epochs=self.epochs or USUAL_EPOCHS))
+            comparison_of(training)
         return self
-
-
-def training_of(spec: AutoSpec, *, epochs: int) -> TrainingSpec:
-    """The training that it begins with."""
-    data = spec.model_dump(mode="json", include=set(TrainingSpec.model_fields) - {"kind", "preset", "epochs"})
-    return TrainingSpec.model_validate({**data, "kind": "training", "epochs": epochs})
 
 
 def tuning_of(spec: AutoSpec) -> TuningSpec:

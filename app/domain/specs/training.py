@@ -110,3 +110,9 @@ class TrainingSpec(TrainingOptions):
             return whole
         start, end = whole.bounds
         return RangeTestSpec(kind="range_test", **shared, steps=steps, start_lr=100 * start, end_lr=end)
+
+
+def as_training(spec: TrainingOptions, **changes: Any) -> TrainingSpec:  # noqa: ANN401
+    """The training that another kind of spec, which has a schedule too, is about; raises ValidationError."""
+    data = spec.model_dump(mode="json", include=set(TrainingSpec.model_fields) - {"kind", "preset"})
+    return TrainingSpec.model_validate({**data, "kind": "training", **changes})

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, Vali
 from app.domain.merging import merged
 from app.domain.specs.fields import NO_NUL, BudgetSeconds, Epochs, Number, Part, at_odds, whole_number
 from app.domain.specs.policies import OneCycle, Policy
-from app.domain.specs.training import TrainingOptions, TrainingSpec
+from app.domain.specs.training import TrainingOptions, TrainingSpec, as_training
 
 TUNING = "tuning"
 Tuned = Literal["batch_size", "weight_decay", "momentum", "batch_norm_momentum"]
@@ -107,12 +107,13 @@ class TuningSpec(TrainingOptions):
 
     def _check_search(self) -> None:
         """Samples of every field must make a short training; raises ValidationError with the place in `search`."""
+        training = as_training(self)
         for path, space in (self.search.fields if self.search else {}).items():
             if path.partition(".")[0] in FIXED:
                 raise at_odds("search", f"{path.partition('.')[0]} must not change from trial to trial")
             for value in samples_of(space):
                 try:
-                    short(training_of(self), self.short_epochs, {path: value})
+                    short(training, self.short_epochs, {path: value})
                 except ValidationError as error:
                     told = error.errors()[0]["msg"]
                     raise at_odds("search", f"{path} = {value!r} makes no training: {told}") from None
@@ -130,12 +131,6 @@ def samples_of(space: Interval | Choices) -> tuple[Any, ...]:
     if space.whole:
         return tuple(sorted({int(space.low), int(space.low) + 1, int(space.high)}))
     return space.low, space.low + (space.high - space.low) / math.pi, space.high
-
-
-def training_of(spec: TuningSpec) -> TrainingSpec:
-    """The training that is tuned, as it was given."""
-    base = spec.model_dump(mode="json", include=set(TrainingOptions.model_fields) | {"schedule"})
-    return TrainingSpec.model_validate({**base, "kind": "training"})
 
 
 def changed(training: TrainingSpec, values: Mapping[str, Any]) -> TrainingSpec:

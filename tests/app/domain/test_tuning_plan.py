@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from app.domain.lifecycle import JobState
 from app.domain.plans import Child, plan_of
 from app.domain.specs import parse_spec
-from app.domain.specs.tuning import changed, training_of
+from app.domain.specs.training import as_training
+from app.domain.specs.tuning import changed
 
 MINIMAL = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "epochs": 10}
 
@@ -240,5 +241,5 @@ class TestSpec:
             parse_spec(MINIMAL | fields)
 
     def test_values_go_to_their_places(self):
-        training = changed(training_of(parse_spec(MINIMAL)), {"optimizer.momentum": 0.5, "batch_size": 32})
+        training = changed(as_training(parse_spec(MINIMAL)), {"optimizer.momentum": 0.5, "batch_size": 32})
         assert (training.optimizer.momentum, training.optimizer.weight_decay, training.batch_size) == (0.5, 5e-4, 32)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.helping import await_children, await_gone, children_of, python, slow_png
+from tests.helping import await_children, await_gone, children_of, count_helpers, python, slow_png
 from worker.datasets import crew, filling
 from worker.datasets.class_folders import read_class_folders
 from worker.datasets.errors import DatasetInvalid
@@ -30,18 +30,7 @@ def varied(make_folder, make_picture):
 @pytest.fixture
 def helped(monkeypatch):
     """With helpers from the second piece on; says how often they were started."""
-    started = []
-
-    class Counted(crew.Helpers):
-        def __init__(self, module):
-            started.append(module)
-            super().__init__(module)
-
-    monkeypatch.setattr(crew.os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(crew.Pace, "helpers_pay", lambda pace: pace.done > 0)
-    monkeypatch.setattr(crew.Pace, "at_once", 7)
-    monkeypatch.setattr(filling, "Helpers", Counted)
-    return started
+    return count_helpers(monkeypatch, filling, at_once=7)
 
 
 def contents_of(folder):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helping import python
+from tests.helping import count_helpers, python
 from tests.worker.datasets.hostile.corpus import entries_of
 from worker.datasets import crew
 from worker.datasets.archives import ArchiveLimits, take_in
@@ -20,18 +20,7 @@ from worker.keeper.looking import Picture, look, look_at_all
 @pytest.fixture
 def helped(monkeypatch):
     """With helpers from the second picture on; says how often they were started."""
-    started = []
-
-    class Counted(crew.Helpers):
-        def __init__(self, module):
-            started.append(module)
-            super().__init__(module)
-
-    monkeypatch.setattr(crew.os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(crew.Pace, "helpers_pay", lambda pace: pace.done > 0)
-    monkeypatch.setattr(crew.Pace, "at_once", 3)
-    monkeypatch.setattr(looking, "Helpers", Counted)
-    return started
+    return count_helpers(monkeypatch, looking, at_once=3)
 
 
 class TestSums:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, told, tried
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
 
@@ -24,7 +24,7 @@ class BatchSizeStage:
         timing = [
             NewChild(key, short(training, 1, {"batch_size": size})) for size, key in self._timed(training).items()
         ]
-        if not all(child.key in children and children[child.key].ended for child in timing):
+        if not have_ended(timing, children):
             return timing
         return [*timing, *self._trials(training, children)]
 

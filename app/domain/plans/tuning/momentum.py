@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.plans.family import Children, NewChild
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, sweep, told, tried
+from app.domain.plans.family import Children, NewChild, at_rate
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
 
@@ -31,7 +31,7 @@ class MomentumStage:
         if training.optimizer.name != "sgd":
             return []
         sweeps = [self._new(self._key("sweep", one), sweep(training, {"optimizer.momentum": one})) for one in MOMENTA]
-        if not all(one.key in children and children[one.key].ended for one in sweeps):
+        if not have_ended(sweeps, children):
             return sweeps
         rates = {one: children[self._key("sweep", one)].result for one in MOMENTA}
         trials = [
@@ -40,8 +40,7 @@ class MomentumStage:
         return [*sweeps, *trials]
 
     def _trial(self, training: TrainingSpec, momentum: float, rate: float) -> NewChild:
-        fixed = {"schedule.max_lr": rate, "schedule.pick": "best", "schedule.search_steps": None}
-        spec = short(training, self._epochs, values_of(training, momentum) | fixed)
+        spec = short(at_rate(training, rate), self._epochs, values_of(training, momentum))
         return NewChild(self._key("trial", momentum), spec)
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:

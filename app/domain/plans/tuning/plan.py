@@ -1,11 +1,11 @@
 """The plan of a tuning: its stages one after the other, each with what the ones before have decided."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.catalog import architectures
-from app.domain.plans.family import Children, NewChild, Planned, Step
+from app.domain.plans.family import Children, NewChild, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.batch_norm import BatchNormStage
 from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
 from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
@@ -13,8 +13,8 @@ from app.domain.plans.tuning.searching import Propose, SearchStage
 from app.domain.plans.tuning.stage import Decision, Stage
 from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
-from app.domain.specs.training import TrainingSpec
-from app.domain.specs.tuning import TuningSpec, changed, samples_of, short, training_of
+from app.domain.specs.training import TrainingSpec, as_training
+from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
 
 _WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
 _SIZES = 4
@@ -36,9 +36,9 @@ class TuningPlan:
     def __init__(self, spec: TuningSpec) -> None:
         self.spec = spec
 
-    def settle(self, steps_per_epoch: Callable[[TrainingSpec], int]) -> dict[str, dict[str, Any]]:
+    def settle(self, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, Any]]:
         """How long an epoch is, which the prior of the weight decay needs."""
-        steps = steps_per_epoch(training_of(self.spec))
+        steps = steps_per_epoch(as_training(self.spec))
         return {"steps_per_epoch": {"value": steps, "origin": "data", "reason": _WHY}}
 
     def has_outcome(self, children: Children) -> bool:
@@ -47,16 +47,18 @@ class TuningPlan:
 
     def planned(self, _: Mapping[str, Any]) -> list[Planned]:
         """The short trainings, by about how many there are; a sweep counts as one."""
-        training = training_of(self.spec)
+        training = as_training(self.spec)
         brief = short(training, self.spec.short_epochs, {})
+        return [Planned(brief, self._times(training), (), frozenset()), *self._searched(training)]
+
+    def _times(self, training: TrainingSpec) -> int:
         counts = {
             "batch_size": 2 * _SIZES,
             "weight_decay": 1 + len(LADDER) + MOST_TRIED,
             "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
             "batch_norm_momentum": int(_has_batch_norm(training)),
         }
-        times = sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
-        return [Planned(brief, times, (), frozenset()), *self._searched(training)]
+        return sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
 
     def _searched(self, training: TrainingSpec) -> Iterator[Planned]:
         """Samples of what is searched, to be checked and not counted."""
@@ -70,13 +72,12 @@ class TuningPlan:
     def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
         """The jobs of the present stage."""
         standing = self.standing(resolved, children, propose)
-        planned = self.planned(resolved)[0]
-        total = max(planned.times, len(children) + len(standing.new))
+        total = max(self._times(as_training(self.spec)), len(children) + len(standing.new))
         return Step(standing.new, len(children) if standing.is_over else total, standing.is_over)
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
-        training, decisions = training_of(self.spec), list[Decision]()
+        training, decisions = as_training(self.spec), list[Decision]()
         for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
             wanted = [] if self._is_spent(children) else stage.wanted(training, children)
             new = [self._reusing(child) for child in wanted if child.key not in children]

@@ -1,7 +1,7 @@
 """What a stage of a tuning is, and how short trainings are compared."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,6 +49,11 @@ class Stage(Protocol):
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
         """From what has ended; jobs may be missing where the budget was used up."""
+
+
+def have_ended(wanted: Iterable[NewChild], children: Children) -> bool:
+    """Whether all of these are there, and over."""
+    return all(one.key in children and children[one.key].ended for one in wanted)
 
 
 def sweep(training: TrainingSpec, values: Mapping[str, Any]) -> RangeTestSpec:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.plans.family import Children, NewChild
+from app.domain.plans.family import Children, NewChild, at_rate
 from app.domain.plans.tuning.batch_size import size_of
-from app.domain.plans.tuning.stage import Decision, as_good_as_best, rows, sweep, told, tried
+from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
 from app.domain.weight_decay import weight_decay_prior
@@ -36,15 +36,14 @@ class WeightDecayStage:
         first = self._new(f"{self.name}/sweep/given", sweep(training, {}))
         ladder = self._ladder(training, children)
         sweeps = [first, *(self._new(self._sweep_key(decay), sweep(training, {PLACE: decay})) for decay in ladder)]
-        if not ladder or not all(one.key in children and children[one.key].ended for one in sweeps):
+        if not ladder or not have_ended(sweeps, children):
             return sweeps
         chosen = self._surviving(ladder, children)
         return [*sweeps, *(self._trial(training, decay, rate) for decay, rate in chosen.items())]
 
     def _trial(self, training: TrainingSpec, decay: float, rate: float) -> NewChild:
         """With the rate that the decay's own sweep picks, so that none is tried at another's."""
-        values = {PLACE: decay, "schedule.max_lr": rate, "schedule.pick": "best", "schedule.search_steps": None}
-        return NewChild(self._trial_key(decay), short(training, self._epochs, values))
+        return NewChild(self._trial_key(decay), short(at_rate(training, rate), self._epochs, {PLACE: decay}))
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
         """The largest decay whose short training is as good as the best."""

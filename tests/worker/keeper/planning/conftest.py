@@ -43,14 +43,20 @@ def coordinator(keeper):
 
 
 @pytest.fixture
-def plan(database):
-    """Submit a small comparison; returns its id."""
+def submitted(database):
+    """Submit a job as the administrator does; returns its id."""
 
-    def submit(**fields):
+    def submit(submission):
         with database.transaction() as session:
-            return service.submit(session, ComparisonSubmission.model_validate(SMALL | fields), ADMIN).id
+            return service.submit(session, submission, ADMIN).id
 
     return submit
+
+
+@pytest.fixture
+def plan(submitted):
+    """Submit a small comparison; returns its id."""
+    return lambda **fields: submitted(ComparisonSubmission.model_validate(SMALL | fields))
 
 
 @pytest.fixture

@@ -13,14 +13,9 @@ ADMIN = administrator("admin")
 
 
 @pytest.fixture
-def auto(database):
+def auto(submitted):
     """Submit a small automatic run; returns its id."""
-
-    def submit(**fields):
-        with database.transaction() as session:
-            return service.submit(session, AutoSubmission.model_validate(SMALL | fields), ADMIN).id
-
-    return submit
+    return lambda **fields: submitted(AutoSubmission.model_validate(SMALL | fields))
 
 
 @pytest.fixture
