@@ -26,7 +26,8 @@ PIECE_SECONDS = 0.1  #: of one request: many for each helper, so that all of the
 MOST_AT_ONCE = 256
 AHEAD = 4  #: requests for each helper whose answers wait for their turn
 ORPHANED = 75  #: exit code when the asker is gone
-_ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+#: All that an isolated process knows. The threads that numpy would start count against its memory, and none is needed.
+ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class HelperLost(Exception):
@@ -118,7 +119,7 @@ class _Helper:
     def __init__(self, command: list[str]) -> None:
         # In the asker's process group, so that whoever kills that has killed this.
         self._process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_ENVIRONMENT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
         )
         assert self._process.stdin is not None  # noqa: S101 - asked for above
         assert self._process.stdout is not None  # noqa: S101 - likewise

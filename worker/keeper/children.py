@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING
 
+from worker.datasets.crew import ENVIRONMENT, ORPHANED
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -22,8 +24,7 @@ def start(
     inherited: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a child that gets the request as a line of JSON, writes to `output`, and knows this environment alone."""
-    # The threads that numpy would start count against a child's memory, and none of them is needed.
-    known = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"} | environment
+    known = ENVIRONMENT | environment
     process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
         command, stdin=subprocess.PIPE, stdout=output, env=known, start_new_session=True, pass_fds=inherited
     )
@@ -48,4 +49,4 @@ def end_with_parent() -> None:
     """In the child, on a thread: the keeper holds the other end of standard input; when it is gone, so is this."""
     while os.read(0, 1):  # unbuffered: sys.stdin would hold a lock that the interpreter wants at its end
         pass
-    os._exit(75)
+    os._exit(ORPHANED)
