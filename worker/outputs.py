@@ -28,6 +28,7 @@ from worker.plots import (
     plot_confusion,
     plot_learning_rate,
     plot_loss,
+    plot_noise_scale,
     plot_range_test,
     plot_verification,
 )
@@ -61,6 +62,10 @@ class Outputs:
     def draw_batch_norm(self, comparison: Comparison) -> None:
         """The momenta among which the batch norm's was picked."""
         self._announce(plot_batch_norm(comparison, **self._picture("batch_norm", "Batch-norm momentum")))
+
+    def draw_noise_scale(self, noise: float, *, chosen: int) -> None:
+        """What larger batches would gain and lose, where the batch size was chosen by that."""
+        self._announce(plot_noise_scale(noise, chosen=chosen, **self._picture("noise_scale", "Batch size")))
 
     def draw_training(self, history: History, *, steps_per_epoch: int, best_epoch: int | None) -> None:
         """Learning rate and momentum, loss, accuracy. A training that broke off early has no accuracy to show."""

@@ -48,6 +48,9 @@ class NoOutputs(Outputs):
     def draw_batch_norm(self, *_: object, **__: object) -> None:
         """Nothing."""
 
+    def draw_noise_scale(self, *_: object, **__: object) -> None:
+        """Nothing."""
+
     def draw_training(self, *_: object, **__: object) -> None:
         """Nothing."""
 

@@ -147,7 +147,14 @@ class Work:
         self.line.send(Settled("dataset", self._opened.version, "content", "The version of the images trained on."))
         for name, resolution in workload.resolved.items():
             self.line.send(Settled(name, resolution.value, resolution.origin, resolution.reason))
+        self._draw_noise_scale(workload)
         return workload
+
+    def _draw_noise_scale(self, workload: Workload) -> None:
+        """Where the batch size was chosen by it, and there is one."""
+        noise = workload.resolved.get("noise_scale")
+        if noise is not None and noise.value is not None:
+            self.outputs.draw_noise_scale(noise.value, chosen=workload.resolved["batch_size"].value)
 
     def _open(self, spec: RangeTestSpec | TrainingSpec) -> OpenedDataset:
         return open_dataset(

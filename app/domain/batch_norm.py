@@ -5,7 +5,7 @@ arXiv:1708.07120) follow one rule: steps × momentum is between 400 and 600.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,16 @@ class Comparison:
     followed: Sequence[Followed]
     exact_loss: float
     exact_accuracy: float
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Comparison":
+        """What `as_dict` made, read again."""
+        followed = [
+            Followed(one["momentum"], _number(one["validation_loss"]), one["validation_accuracy"])
+            for one in found["momenta"]
+        ]
+        followed.sort(key=lambda one: one.momentum != found["rule"])
+        return cls(followed, _number(found["exact"]["validation_loss"]), found["exact"]["validation_accuracy"])
 
     @property
     def rule(self) -> float:
@@ -89,3 +99,8 @@ class Comparison:
     @property
     def _rising(self) -> list[Followed]:
         return sorted(self.followed, key=lambda one: one.momentum)
+
+
+def _number(loss: float | None) -> float:
+    """JSON has null for what is none."""
+    return math.nan if loss is None else loss

@@ -13,11 +13,22 @@ ASSUMED = 128  # where a batch size is to be chosen and nothing was measured yet
 def noise_scale(small: float, big: float, *, small_size: int, big_size: int) -> float:
     """B_simple from the mean squared norms of gradients at two batch sizes (appendix A.1).
 
-    Infinite where noise hides the true gradient, whose estimated square is then not above 0.
+    Infinite where noise hides the true gradient, whose estimated square is then not above 0; at least 1, since no batch
+    is smaller.
     """
     square = (big_size * big - small_size * small) / (big_size - small_size)
     noise = (small - big) / (1 / small_size - 1 / big_size)
-    return noise / square if square > 0 else math.inf
+    return max(1.0, noise / square) if square > 0 else math.inf
+
+
+def step_progress(size: float, noise: float) -> float:
+    """What a step with a batch of this size gains, as a share of one with the exact gradient (equation 2.7)."""
+    return 1 / (1 + noise / size)
+
+
+def image_progress(size: float, noise: float) -> float:
+    """What an image gains in a batch of this size, as a share of what it gains in the smallest."""
+    return 1 / (1 + size / noise)
 
 
 def worthwhile_batch(noise: float, *, images: int) -> int:

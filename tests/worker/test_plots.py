@@ -22,6 +22,7 @@ from worker.plots import (
     plot_confusion,
     plot_learning_rate,
     plot_loss,
+    plot_noise_scale,
     plot_range_test,
     plot_verification,
 )
@@ -222,6 +223,16 @@ class TestBatchNorm:
         followed = [Followed(0.1, math.nan, 0.1), Followed(0.2, 0.9, 0.9)]
         stem = tmp_path / "batch_norm"
         assert_pictures(plot_batch_norm(Comparison(followed, math.nan, 0.1), path_stem=stem, title="Momentum"), stem)
+
+
+class TestNoiseScale:
+    @pytest.mark.parametrize(("noise", "chosen"), [(1.0, 16), (300.0, 256), (1e6, 1024), (40.0, 7)])
+    def test_writes_png_and_svg_with_the_scale_and_the_choice(self, tmp_path, assert_pictures, noise, chosen):
+        stem = tmp_path / "noise_scale"
+        assert_pictures(plot_noise_scale(noise, chosen=chosen, path_stem=stem, title="Batch size"), stem)
+        text = (tmp_path / "noise_scale.svg").read_text()
+        assert f"<!-- gradient noise scale {noise:.3g} -->" in text
+        assert f"<!-- batch size {chosen} -->" in text
 
 
 class TestConfusion:

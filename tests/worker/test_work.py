@@ -64,6 +64,19 @@ def trained(tmp_path, assignment_of):
     return work
 
 
+class TestBatchSize:
+    def test_is_settled_with_the_noise_scale_and_drawn(self, trained):
+        _, line, config = trained(batch_size="auto")
+        assert config["batch_size"] == line.settled["batch_size"][0]
+        assert config["noise_scale"] == line.settled["noise_scale"][0] > 0
+        assert {"noise_scale.png", "noise_scale.svg"} <= line.files
+
+    def test_of_the_user_is_not_measured(self, trained):
+        _, line, _ = trained()
+        assert "noise_scale" not in line.settled
+        assert "noise_scale.png" not in line.files
+
+
 class TestBatchNormMomentum:
     def test_is_settled_with_its_reason(self, trained):
         result, line, config = trained(batch_norm_momentum="auto", architecture={"name": "resnet9", "width": 2})

@@ -49,8 +49,11 @@ class Openly:
         return self.batches(size).shuffled(self.spec.seed, augmentation=self.augmentation, stop=steps)
 
 
-def choose_batch_size(work: Openly) -> Resolution:
-    """Measure the noise scale over some steps, then look what fits. Leaves torch's global generators as they were."""
+def choose_batch_size(work: Openly) -> dict[str, Resolution]:
+    """Measure the noise scale over some steps, then look what fits. Leaves torch's global generators as they were.
+
+    Returns `batch_size`, and `noise_scale` where it could be measured: null where noise hides the true gradient.
+    """
     with preserved(work.device), determinism(work.spec.deterministic):
         noise = measured_noise(work)
         if math.isnan(noise):
@@ -61,7 +64,14 @@ def choose_batch_size(work: Openly) -> Resolution:
         fitting = _shared(_fitting(work, wanted), work.devices)
     if fitting < _shared(wanted, work.devices):
         why += f", but memory has no room for {wanted}"
-    return Resolution(fitting, "measured", f"{why}; {work.images} images to train on")
+    size = Resolution(fitting, "measured", f"{why}; {work.images} images to train on")
+    return {"batch_size": size} if math.isnan(noise) else {"batch_size": size, "noise_scale": _told(noise)}
+
+
+def _told(noise: float) -> Resolution:
+    if math.isinf(noise):
+        return Resolution(None, "measured", "noise hides the true gradient: no batch is large enough to see it")
+    return Resolution(noise, "measured", "the batch size at which noise and true gradient are equally large")
 
 
 def measured_noise(work: Openly) -> float:

@@ -135,7 +135,7 @@ def prepare(
         augmentation=Augmentation.model_validate(resolved["augmentation"].value),
         devices=ranks.count,
     )
-    resolved["batch_size"] = _batch_size(openly, settled=settled or {}, ranks=ranks)
+    resolved |= _batch_size(openly, settled=settled or {}, ranks=ranks)
     batch_size = int(resolved["batch_size"].value)
     resolved["accumulation_steps"] = choices.accumulation_steps(spec, batch_size, len(training))
     parts = int(resolved["accumulation_steps"].value)
@@ -178,12 +178,13 @@ def prepare(
     )
 
 
-def _batch_size(openly: Openly, *, settled: Mapping[str, Any], ranks: Ranks) -> Resolution:
+def _batch_size(openly: Openly, *, settled: Mapping[str, Any], ranks: Ranks) -> dict[str, Resolution]:
     """The user's; else what an earlier attempt settled, or a training that goes on would be another; else measured."""
     if openly.spec.batch_size != "auto":
-        return choices.batch_size(openly.spec.batch_size, openly.images, ranks=ranks)
+        return {"batch_size": choices.batch_size(openly.spec.batch_size, openly.images, ranks=ranks)}
     if "batch_size" in settled:
-        return Resolution(**settled["batch_size"])
+        known = settled.keys() & {"batch_size", "noise_scale"}
+        return {name: Resolution(**settled[name]) for name in known}
     return ranks.tell(lambda: choose_batch_size(openly))
 
 

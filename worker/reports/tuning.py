@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from app.domain.batch_norm import Comparison
 from app.domain.lifecycle import JobState
 from app.domain.plans.family import Child
 from app.domain.plans.tuning.plan import Standing, TuningPlan
 from app.domain.plans.tuning.stage import Decision, value_text
 from app.domain.specs.tuning import TuningSpec
+from worker.plots.batch_norm import plot_batch_norm
+from worker.plots.noise_scale import plot_noise_scale
 from worker.plots.tuning import NamedSweep, Point, plot_points, plot_sweeps
 from worker.reports.documents import Page, Picture, Table, write_pages
 
@@ -59,9 +62,14 @@ def _result(standing: Standing, records: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def _described(decision: Decision, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    mine = [record for record in records if record["key"].startswith(f"{decision.stage}/")]
+    mine = _records_of(decision, records)
     return {"stage": decision.stage, "values": dict(decision.values), "reason": decision.reason,
             "evidence": list(decision.evidence), "cost": _cost(mine)}  # fmt: skip
+
+
+def _records_of(decision: Decision, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The jobs of its stage."""
+    return [record for record in records if record["key"].startswith(f"{decision.stage}/")]
 
 
 def _cost(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -84,18 +92,54 @@ def _seconds_per_epoch(standing: Standing, records: Sequence[Mapping[str, Any]])
 
 def _draw(standing: Standing, plan: Mapping[str, Any], folder: Path, *, title: str) -> Iterator[Picture]:
     for decision in standing.decisions:
-        sweeps = [_sweep(record) for record in plan["children"] if record["key"].startswith(f"{decision.stage}/sweep/")]
-        drawn = [one for one in sweeps if one is not None]
-        words = decision.stage.replace("_", " ")
-        if drawn:
-            files = plot_sweeps(drawn, path_stem=folder / f"sweeps_{decision.stage}", title=f"Sweeps, {words}: {title}")
-            yield Picture(files[0], f"A sweep for each {words}")
-        tried = [row for row in decision.evidence if "validation_loss" in row]
-        points = [_point(row, decision, place) for place, row in enumerate(tried)]
-        if points:
-            stem = folder / f"tuning_{decision.stage}"
-            files = plot_points(points, what=words, path_stem=stem, title=f"Short trainings, {words}: {title}")
-            yield Picture(files[0], f"Short trainings by {words}")
+        mine = _records_of(decision, plan["children"])
+        yield from _draw_sweeps(decision, mine, folder, title=title)
+        yield from _draw_noise_scale(decision, folder, title=title)
+        gaps = next((record["result"]["batch_norm"] for record in mine if _has_gaps(record)), None)
+        if gaps is None:
+            yield from _draw_points(decision, folder, title=title)
+        else:
+            about: dict[str, Any] = {"path_stem": folder / "batch_norm", "title": f"Batch-norm momentum: {title}"}
+            yield Picture(plot_batch_norm(Comparison.of(gaps), **about)[0], "Gaps to exact batch-norm statistics")
+
+
+def _has_gaps(record: Mapping[str, Any]) -> bool:
+    return bool(record["key"].startswith("batch_norm_momentum/") and (record["result"] or {}).get("batch_norm"))
+
+
+def _draw_sweeps(
+    decision: Decision, records: Sequence[Mapping[str, Any]], folder: Path, *, title: str
+) -> Iterator[Picture]:
+    """All on one axis."""
+    sweeps = [_sweep(record) for record in records if record["key"].startswith(f"{decision.stage}/sweep/")]
+    drawn = [one for one in sweeps if one is not None]
+    words = _words(decision)
+    if drawn:
+        files = plot_sweeps(drawn, path_stem=folder / f"sweeps_{decision.stage}", title=f"Sweeps, {words}: {title}")
+        yield Picture(files[0], f"A sweep for each {words}")
+
+
+def _draw_noise_scale(decision: Decision, folder: Path, *, title: str) -> Iterator[Picture]:
+    """Where it was measured."""
+    for row in (row for row in decision.evidence if "noise_scale" in row):
+        about: dict[str, Any] = {"path_stem": folder / "noise_scale", "title": f"Recommended batch size: {title}"}
+        files = plot_noise_scale(row["noise_scale"], chosen=row["value"], **about)
+        yield Picture(files[0], "The gradient noise scale, and the batch size that it recommends")
+
+
+def _draw_points(decision: Decision, folder: Path, *, title: str) -> Iterator[Picture]:
+    """What short trainings ended with."""
+    tried = [row for row in decision.evidence if "validation_loss" in row]
+    points = [_point(row, decision, place) for place, row in enumerate(tried)]
+    words = _words(decision)
+    if points:
+        stem = folder / f"tuning_{decision.stage}"
+        files = plot_points(points, what=words, path_stem=stem, title=f"Short trainings, {words}: {title}")
+        yield Picture(files[0], f"Short trainings by {words}")
+
+
+def _words(decision: Decision) -> str:
+    return decision.stage.replace("_", " ")
 
 
 def _sweep(record: Mapping[str, Any]) -> NamedSweep | None:
@@ -150,7 +194,7 @@ def _told(values: Mapping[str, Any]) -> str:
 def _evidence(decision: Decision) -> Table:
     names = list(dict.fromkeys(name for row in decision.evidence for name in row))
     rows = [[value_text(row.get(name, "–")) for name in names] for row in decision.evidence]
-    return Table([name.replace("_", " ") for name in names], rows, f"Evidence: {decision.stage.replace('_', ' ')}")
+    return Table([name.replace("_", " ") for name in names], rows, f"Evidence: {_words(decision)}")
 
 
 def _write_data(result: Mapping[str, Any], records: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:

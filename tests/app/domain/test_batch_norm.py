@@ -48,6 +48,17 @@ class TestPick:
     def test_is_the_smallest_gap(self, losses, picked):
         assert compared(*losses).picked.momentum == pytest.approx(picked)
 
+    def test_a_result_is_read_as_it_was(self):
+        found = compared(0.6, 0.9, 0.55, 0.8, 0.7)
+        again = Comparison.of(found.as_dict())
+        assert again.as_dict() == found.as_dict()
+        assert again.followed[0] == found.followed[0]  # the rule's
+
+    def test_a_loss_that_was_no_number_is_none_again(self):
+        found = compared(0.6, 0.9, 0.55, 0.8, 0.7).as_dict()
+        found["momenta"][0]["validation_loss"] = None
+        assert math.isnan(Comparison.of(found).followed[1].loss)
+
     def test_result_has_every_momentum_rising_with_its_gap(self):
         found = compared(0.6, 0.9, 0.55, 0.8, 0.7).as_dict()
         assert found["rule"] == 0.1

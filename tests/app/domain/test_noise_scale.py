@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from app.domain.noise_scale import noise_scale, worthwhile_batch
+from app.domain.noise_scale import image_progress, noise_scale, step_progress, worthwhile_batch
 
 
 class TestNoiseScale:
@@ -22,6 +22,17 @@ class TestNoiseScale:
 
     def test_nothing_but_noise_is_infinite(self):
         assert noise_scale(16.0, 1.0, small_size=16, big_size=128) == math.inf  # (128 × 1 - 16 × 16) / 112 < 0
+
+    def test_of_parts_that_agree_is_a_single_image(self):
+        assert noise_scale(4.0, 4.1, small_size=16, big_size=128) == 1  # no batch is smaller
+
+
+class TestProgress:
+    @pytest.mark.parametrize(("size", "step", "image"), [(40, 0.5, 0.5), (120, 0.75, 0.25), (10, 0.2, 0.8)])
+    def test_meets_at_the_noise_scale(self, size, step, image):
+        """Of a scale of 40: 1 / (1 + 40 / 120) by the step, and 1 / (1 + 120 / 40) by the image."""
+        assert step_progress(size, 40) == pytest.approx(step)
+        assert image_progress(size, 40) == pytest.approx(image)
 
 
 class TestWorthwhile:

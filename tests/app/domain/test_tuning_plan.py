@@ -16,7 +16,7 @@ MINIMAL = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "ep
 def tuned():
     """Plays a tuning: answers every job that it wants, until it is over; returns its standing and the keys by wave."""
 
-    def play(answer, *, propose=None, **fields):
+    def play(answer, *, propose=None, advised=128, noise=2000.0, **fields):
         plan = plan_of(parse_spec(MINIMAL | fields))
         settled, children, waves = plan.settle(lambda spec: 1152 // spec.batch_size), {}, []
         while True:
@@ -26,14 +26,22 @@ def tuned():
                 return plan.standing(settled, children, propose), waves
             waves.append([one.key for one in step.new])
             for one in step.new:
-                children[one.key] = done(one, answer(one))
+                children[one.key] = done(one, answer(one), settled=one.settled | advice(one, advised, noise))
 
     return play
 
 
-def done(new, answer):
+def advice(new, size, noise):
+    """What a training settles that was to choose its batch size."""
+    if getattr(new.spec, "batch_size", None) != "auto":
+        return {}
+    size = {"value": size, "origin": "measured", "reason": "the noise scale is 2000"}
+    return {"batch_size": size, "noise_scale": {"value": noise, "origin": "measured", "reason": "."}}
+
+
+def done(new, answer, *, settled):
     """A job that ended with this loss, or with this curve; None failed."""
-    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 3.0, "resolved": new.settled}
+    facts = {"spec": new.spec.model_dump(mode="json"), "seconds": 3.0, "resolved": settled}
     if answer is None:
         return Child(new.key, f"job_{new.key}", JobState.FAILED, **facts)
     if isinstance(answer, dict):
@@ -50,18 +58,32 @@ def curve(edge, max_lr=0.5):
 class TestBatchSize:
     def test_an_epoch_each_and_then_by_equal_time(self, tuned):
         """Of 64, 128, 256 and 512 the one with the smallest loss wins, and of equal ones the largest."""
-        losses = {64: 0.5, 128: 0.40, 256: 0.402, 512: 0.6}
+        losses = {64: 0.5, 128: 0.40, 256: 0.402, 512: 0.6, "auto": 0.7}
         standing, waves = tuned(lambda one: losses[one.spec.batch_size], tune=["batch_size"])
         assert [sorted(wave) for wave in waves] == [
-            [f"batch_size/time/{size}" for size in (128, 256, 512, 64)],
+            [f"batch_size/time/{size}" for size in (128, 256, 512, 64, "auto")],
             [f"batch_size/trial/{size}" for size in (128, 256, 512, 64)],
         ]
         assert standing.training.batch_size == 256
         assert "256 is the largest as good as the best" in standing.decisions[0].reason
 
+    def test_the_size_that_the_noise_scale_recommends_is_tried_as_well(self, tuned):
+        losses = {1024: 0.3, "auto": 0.9}
+        answer = lambda one: losses.get(one.spec.batch_size, 0.4)  # noqa: E731
+        standing, waves = tuned(answer, tune=["batch_size"], advised=1024)
+        assert waves[1][-1] == "batch_size/trial/1024"
+        assert standing.training.batch_size == 1024
+        decision = standing.decisions[0]
+        assert decision.reason.startswith("1024 is recommended: the noise scale is 2000. Validation losses")
+        assert decision.evidence[0] == {"value": 1024, "job_id": "job_batch_size/time/auto", "noise_scale": 2000.0}
+
+    def test_noise_without_end_is_no_evidence(self, tuned):
+        standing, _ = tuned(lambda _: 0.4, tune=["batch_size"], noise=None)
+        assert not any("noise_scale" in row for row in standing.decisions[0].evidence)
+
     def test_a_size_that_does_not_fit_is_left_out(self, tuned):
         def answer(one):
-            return None if one.spec.batch_size > 128 else 0.4
+            return None if one.spec.batch_size in (256, 512, "auto") else 0.4
 
         standing, waves = tuned(answer, tune=["batch_size"])
         assert sorted(waves[1]) == ["batch_size/trial/128", "batch_size/trial/64"]

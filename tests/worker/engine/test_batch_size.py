@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,7 @@ class TestChoice:
         assert found.value in (16, 32, 64, 128)  # of 150 images
         assert found.origin == "measured"
         assert "gradient noise scale over 20 of the first 40 steps is" in found.reason
+        assert f"steps is {workload.resolved['noise_scale'].value:.3g}" in found.reason
         assert workload.steps_per_epoch == work.images // found.value
 
     def test_grows_with_the_noise(self, openly, noisy):
@@ -64,13 +67,16 @@ class TestChoice:
     def test_an_earlier_attempt_has_the_last_word(self, spec_of, prepared, noisy, monkeypatch, kind):
         monkeypatch.setattr("worker.engine.workload.choose_batch_size", None)  # not asked
         known = {"value": 48, "origin": "measured", "reason": "as before"}
-        workload = prepared(spec_of(kind, batch_size="auto"), noisy(0.5), settled={"batch_size": known})
+        settled = {"batch_size": known, "noise_scale": known | {"value": 70.0}}
+        workload = prepared(spec_of(kind, batch_size="auto"), noisy(0.5), settled=settled)
         assert vars(workload.resolved["batch_size"]) == known
+        assert workload.resolved["noise_scale"].value == 70.0
         assert workload.training.batch_size == 48
 
     def test_too_few_images_to_measure(self, openly, noisy):
         _, workload = openly(noisy(0.0, count=24))
         assert workload.resolved["batch_size"].value == 18
+        assert "noise_scale" not in workload.resolved
         assert "could not be measured" in workload.resolved["batch_size"].reason
 
     def test_a_rate_at_which_it_diverges_tells_nothing(self, openly, noisy, monkeypatch):
@@ -79,15 +85,23 @@ class TestChoice:
         assert workload.resolved["batch_size"].value == 128
         assert "could not be measured" in workload.resolved["batch_size"].reason
 
+    def test_noise_without_end_is_null(self, openly, noisy, monkeypatch):
+        work, _ = openly(noisy(0.0))
+        monkeypatch.setattr(batch_size, "measured_noise", lambda _: math.inf)
+        found = batch_size.choose_batch_size(work)
+        assert found["batch_size"].value == 128  # of 150 images
+        assert found["noise_scale"].value is None
+        assert "hides the true gradient" in found["noise_scale"].reason
+
 
 class TestMemory:
     def test_of_a_host_is_foretold(self, openly, noisy, monkeypatch):
         work, _ = openly(noisy(1.0))
         each = _kept_bytes(work, 16) / 16
-        wanted = batch_size.choose_batch_size(work).value
+        wanted = batch_size.choose_batch_size(work)["batch_size"].value
         assert wanted > 16
         monkeypatch.setattr(batch_size, "_host_bytes", lambda: 2 * 2 * each * wanted * 0.9)  # half may be taken
-        less = batch_size.choose_batch_size(work)
+        less = batch_size.choose_batch_size(work)["batch_size"]
         assert less.value == wanted // 2
         assert f"memory has no room for {wanted}" in less.reason
 
@@ -118,7 +132,7 @@ class TestMemory:
         sizes = []
         monkeypatch.setattr(batch_size, "_fits", lambda _, size: bool(sizes.append(size)) or True)
         monkeypatch.setattr(batch_size, "measured_noise", lambda _: 70.0)
-        assert batch_size.choose_batch_size(work).value == 63  # of 64, what three can share
+        assert batch_size.choose_batch_size(work)["batch_size"].value == 63  # of 64, what three can share
         assert sizes == [22]
 
 

@@ -1,8 +1,12 @@
-"""The batch size by equal time: a step of a larger batch costs more, and there are fewer of them."""
+"""The batch size by equal time: a step of a larger batch costs more, and there are fewer of them.
+
+The gradient noise scale recommends one (McCandlish et al. 2018, arXiv:1812.06162), which is tried with the others.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
-from app.domain.plans.family import Children, NewChild
+from app.domain.plans.family import Child, Children, NewChild
 from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
@@ -12,7 +16,10 @@ MOST_EPOCHS = 4  #: times the length of a short training: a size that much faste
 
 
 class BatchSizeStage:
-    """Times an epoch of each size, then gives each as many epochs as fit the time that the present one takes."""
+    """Times an epoch of each size, then gives each as many epochs as fit the time that the present one takes.
+
+    One epoch leaves its size open: that training measures the noise scale, and takes the size that it recommends.
+    """
 
     name = "batch_size"
 
@@ -21,34 +28,45 @@ class BatchSizeStage:
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """An epoch each; then, as long as what they took allows."""
-        timing = [
-            NewChild(key, short(training, 1, {"batch_size": size})) for size, key in self._timed(training).items()
-        ]
+        sizes = self._sizes(training)
+        timing = [NewChild(self._time_key(size), short(training, 1, {"batch_size": size})) for size in sizes]
+        if sizes:
+            timing.append(NewChild(self._time_key("auto"), short(training, 1, {"batch_size": "auto"})))
         if not have_ended(timing, children):
             return timing
         return [*timing, *self._trials(training, children)]
 
     def _trials(self, training: TrainingSpec, children: Children) -> list[NewChild]:
-        seconds = {one.value: one.seconds for one in tried(children, self._timed(training)) if one.loss is not None}
+        keys = self._timed(training, children)
+        seconds = {one.value: one.seconds for one in tried(children, keys) if one.loss is not None}
         present = seconds.get(size_of(training))
         if present is None:
             return []
-        keys = self._tried(training)
         epochs = {size: _fitting(self._epochs * present / taken, self._epochs) for size, taken in seconds.items()}
-        return [NewChild(keys[size], short(training, count, {"batch_size": size})) for size, count in epochs.items()]
+        return [
+            NewChild(self._trial_key(size), short(training, count, {"batch_size": size}))
+            for size, count in epochs.items()
+        ]
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
         """The smallest loss; of those within luck of it the largest batch, which leaves most to faster devices."""
-        found = tried(children, self._tried(training))
-        good = as_good_as_best(found)
+        found = tried(children, {size: self._trial_key(size) for size in self._timed(training, children)})
+        good, advised = as_good_as_best(found), self._advised(children)
+        evidence = [*_measured(advised), *rows(found)]
         if not good:
             reason = "No short training told of any size, so it stays as it was."
-            return Decision(self.name, {}, reason, list(rows(found)))
+            return Decision(self.name, {}, reason, evidence)
         size = max(one.value for one in good)
         reason = (
-            f"Validation losses after equal time, by size: {told(found)}. {size} is the largest as good as the best."
+            f"{_advice(advised)}Validation losses after equal time, by size: {told(found)}. "
+            f"{size} is the largest as good as the best."
         )
-        return Decision(self.name, {"batch_size": size}, reason, list(rows(found)))
+        return Decision(self.name, {"batch_size": size}, reason, evidence)
+
+    def _advised(self, children: Children) -> Child | None:
+        """The training that measured the noise scale, where it succeeded."""
+        child = children.get(self._time_key("auto"))
+        return child if child is not None and child.succeeded else None
 
     def _sizes(self, training: TrainingSpec) -> list[int]:
         present = size_of(training)
@@ -57,17 +75,43 @@ class BatchSizeStage:
         fitting = {size for size in sizes if 1 < size <= most and size % training.devices == 0} | {present}
         return sorted(fitting) if len(fitting) > 1 else []
 
-    def _timed(self, training: TrainingSpec) -> dict[int, str]:
-        return {size: f"{self.name}/time/{size}" for size in self._sizes(training)}
+    def _timed(self, training: TrainingSpec, children: Children) -> dict[int, str]:
+        """Where each size was timed, the recommended one as well."""
+        advised = self._advised(children)
+        recommended = {} if advised is None else {_size(advised): advised.key}
+        found = recommended | {size: self._time_key(size) for size in self._sizes(training)}
+        return {size: found[size] for size in sorted(found)}
 
-    def _tried(self, training: TrainingSpec) -> dict[int, str]:
-        return {size: f"{self.name}/trial/{size}" for size in self._sizes(training)}
+    def _time_key(self, size: int | str) -> str:
+        return f"{self.name}/time/{size}"
+
+    def _trial_key(self, size: int) -> str:
+        return f"{self.name}/trial/{size}"
 
 
 def size_of(training: TrainingSpec) -> int:
     """The batch size, which a tuning takes as a number alone."""
     assert training.batch_size != "auto"  # noqa: S101 - the spec refuses it
     return training.batch_size
+
+
+def _size(advised: Child) -> int:
+    return int(advised.resolved["batch_size"]["value"])
+
+
+def _advice(advised: Child | None) -> str:
+    """What the measurement came to, in words, with a space behind."""
+    return "" if advised is None else f"{_size(advised)} is recommended: {advised.resolved['batch_size']['reason']}. "
+
+
+def _measured(advised: Child | None) -> list[dict[str, Any]]:
+    """As evidence; nothing where the noise could not be measured, or has no end."""
+    scale = None if advised is None else advised.resolved.get("noise_scale", {}).get("value")
+    return (
+        []
+        if advised is None or scale is None
+        else [{"value": _size(advised), "job_id": advised.id, "noise_scale": scale}]
+    )
 
 
 def _fitting(epochs: float, usual: int) -> int:

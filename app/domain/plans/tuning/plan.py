@@ -17,7 +17,7 @@ from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
 
 _WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
-_SIZES = 4
+_SIZES = 5
 
 
 @dataclass(frozen=True, slots=True)
