@@ -2,7 +2,6 @@
 
 import gc
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from worker.engine.determinism import determinism
 from worker.engine.device import Resolution, autocast, choose_precision, memory_errors
 from worker.engine.draws import Use, preserved, seed_torch
 from worker.engine.errors import DeviceOutOfMemory
+from worker.engine.host import host_bytes
 from worker.engine.optim import build_optimizer, set_rates
 
 # Gradients of parts and of wholes of so many parts; the last steps count, since the first see nothing but the start.
@@ -127,7 +127,7 @@ def _fits(work: Openly, size: int) -> bool:
     """On a GPU by trying; a host that is full kills instead of refusing, so there by what a few images keep."""
     if work.device.type != "cuda":
         few = min(_PART, size)
-        return _kept_bytes(work, few) / few * size * _KEPT_TIMES <= _SHARE * _host_bytes()
+        return _kept_bytes(work, few) / few * size * _KEPT_TIMES <= _SHARE * host_bytes()
     gc.collect()
     torch.cuda.empty_cache()
     try:
@@ -169,7 +169,3 @@ def _loss(work: Openly, network: nn.Module, batch: Batch) -> Tensor:
     with autocast(work.device, precision):
         logits = network(batch.images())
     return functional.cross_entropy(logits.float(), batch.labels)
-
-
-def _host_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

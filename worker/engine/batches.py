@@ -1,7 +1,6 @@
 """From uint8 arrays to the tensors a network eats: selection, augmentation, normalisation, resizing."""
 
 import mmap
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from app.domain.specs.parts import Augmentation
 from worker.engine.augment import augment
 from worker.engine.data import Images
 from worker.engine.draws import Use, generator
+from worker.engine.host import host_bytes
 from worker.engine.mapped import Mapped
 from worker.engine.parallel import ALONE, Ranks, Share
 from worker.engine.rows import rows_of
@@ -96,7 +96,7 @@ def _arrived(batch: tuple[Tensor, Tensor], copied: torch.cuda.Event) -> tuple[Te
 
 
 def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    if isinstance(pixels.base, mmap.mmap) and pixels.nbytes > _PAGE_CACHE_SHARE * _host_bytes():
+    if isinstance(pixels.base, mmap.mmap) and pixels.nbytes > _PAGE_CACHE_SHARE * host_bytes():
         # Reading ahead fills the page cache sooner, but here it would push out what was read before: batches jump
         # about, and for every picture of a few kilobytes the kernel would read a hundred or more around it.
         pixels.base.madvise(mmap.MADV_RANDOM)
@@ -104,10 +104,6 @@ def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
         # A cache file is mapped read-only, and nothing here writes to it: index_select copies.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(pixels)
-
-
-def _host_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:

@@ -100,7 +100,7 @@ class TestMemory:
         each = _kept_bytes(work, 16) / 16
         wanted = batch_size.choose_batch_size(work)["batch_size"].value
         assert wanted > 16
-        monkeypatch.setattr(batch_size, "_host_bytes", lambda: 2 * 2 * each * wanted * 0.9)  # half may be taken
+        monkeypatch.setattr(batch_size, "host_bytes", lambda: 2 * 2 * each * wanted * 0.9)  # half may be taken
         less = batch_size.choose_batch_size(work)["batch_size"]
         assert less.value == wanted // 2
         assert f"memory has no room for {wanted}" in less.reason

@@ -144,7 +144,7 @@ def flags_of(path):
 class TestMaps:
     @pytest.mark.parametrize(("host_bytes", "expected"), [(1000, True), (1025, False)])  # half of it against 512 pixels
     def test_of_one_larger_than_memory_single_pages_are_read(self, tmp_path, monkeypatch, host_bytes, expected):
-        monkeypatch.setattr("worker.engine.batches._host_bytes", lambda: host_bytes)
+        monkeypatch.setattr("worker.engine.batches.host_bytes", lambda: host_bytes)
         np.save(tmp_path / "pixels.npy", numbered(32))
         pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
         images, _ = next(batches_of(pixels).in_order())
