@@ -1,10 +1,6 @@
 """A plan's children in the database, within the caller's transaction: made once, steered and deleted with it."""
 
-import hashlib
-import json
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -14,9 +10,10 @@ from app.db.tables import JobTable
 from app.db.types import database_now
 from app.domain.lifecycle import ENDED, JobState, Verb, after_verb
 from app.domain.plans import Child, NewChild
-from app.domain.specs import PLAN_KINDS, AnySpec, DeviceSpec
+from app.domain.specs import PLAN_KINDS
 from app.ids import new_id
 from app.jobs.estimate import settled
+from app.jobs.fingerprint import fingerprint
 from app.jobs.repository import JobRepository, NewEvent, begin_again
 
 INHERITED = (
@@ -144,16 +141,3 @@ def needing_plans(session: Session, job: JobTable) -> list[JobTable]:
 def seconds_between(started: datetime | None, finished: datetime | None) -> float:
     """How long a job took from its first start to its end; 0 of one that has not ended, or never began."""
     return (finished - started).total_seconds() if started is not None and finished is not None else 0.0
-
-
-def fingerprint(spec: AnySpec, dataset: DatasetFacts) -> str | None:
-    """What tells jobs apart that would not do the same: spec, data, and the version of this program; None of others."""
-    if not isinstance(spec, DeviceSpec):
-        return None
-    facts = [spec.model_dump(mode="json"), dataset.id, dataset.version, _code_version()]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-@cache
-def _code_version() -> str:
-    return version("supercycle")

@@ -19,7 +19,8 @@ from app.errors import Conflict, TooManyRequests, not_found
 from app.ids import is_id, new_id
 from app.jobs.checks import check, check_plan
 from app.jobs.estimate import settled
-from app.jobs.family import Family, ask_children, fingerprint, is_plan, needing_plans
+from app.jobs.family import Family, ask_children, is_plan, needing_plans
+from app.jobs.fingerprint import fingerprint
 from app.jobs.repository import JobRepository, begin_again
 from app.jobs.resubmission import resubmission
 from app.jobs.schemas import DeviceEnvelope, Submission, spec_of
