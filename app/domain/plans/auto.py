@@ -1,5 +1,7 @@
 """From a data set to a trained model: a tuning, a training with what that has chosen, and a comparison if asked for.
 
+Where the epochs are open and no tuning has timed one, a training of a single epoch does.
+
 The tuning and the comparison are plans themselves.
 """
 
@@ -7,12 +9,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch
+from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch, at_rate
 from app.domain.plans.tuning.plan import TuningPlan
 from app.domain.plans.tuning.searching import Propose
 from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, tuning_of
 from app.domain.specs.training import TrainingSpec, as_training
+from app.domain.specs.tuning import short
+from app.domain.suggestion import FALLBACK
 
+TIMING = "timing"
 SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
 
@@ -39,7 +44,7 @@ class AutoPlan:
 
     def advance(self, _: Mapping[str, Any], children: Children, __: Propose) -> Step:
         """One after the other; a tuning that failed leaves the training as it was given."""
-        total = bool(self.spec.tune) + 1 + self.spec.compare
+        total = bool(self.spec.tune) + (TIMING in children) + 1 + self.spec.compare
         new = next((one for one in self._wanted(children) if one.key not in children), None)
         is_busy = any(not child.ended for child in children.values())
         if is_busy or new is None:
@@ -51,6 +56,10 @@ class AutoPlan:
         wanted = [NewChild("tuning", tuning_of(self.spec))] if self.spec.tune else []
         if self.spec.tune and not _has_ended(children.get("tuning")):
             return wanted
+        if self.spec.epochs is None and _seconds_per_epoch(children.get("tuning")) is None:
+            wanted.append(NewChild(TIMING, self._timing(children)))
+            if not _has_ended(children.get(TIMING)):
+                return wanted
         training = self._training(children)
         wanted.append(NewChild("training", training))
         trained = children.get("training")
@@ -60,20 +69,43 @@ class AutoPlan:
 
     def _training(self, children: Children) -> TrainingSpec:
         """With what was chosen, over as many epochs as fit."""
+        return self._chosen(children).model_copy(update={"epochs": self.spec.epochs or self._fitting(children)})
+
+    def _chosen(self, children: Children) -> TrainingSpec:
+        """What the tuning says to train; where there is none or it failed, what was given."""
         tuning = children.get("tuning")
         result = tuning.result if tuning is not None else None
-        given = as_training(self.spec, epochs=USUAL_EPOCHS)
-        chosen = TrainingSpec.model_validate(result["training"]) if result else given
-        return chosen.model_copy(update={"epochs": self.spec.epochs or self._fitting(result, tuning)})
+        return TrainingSpec.model_validate(result["training"]) if result else self._given()
 
-    def _fitting(self, result: Mapping[str, Any] | None, tuning: Child | None) -> int:
-        seconds = result["seconds_per_epoch"] if result else None
-        if not seconds or result is None or tuning is None:
-            return USUAL_EPOCHS
-        left = float(self.spec.budget_seconds - result["cost"]["seconds"])
-        fitting = math.floor(left / (float(seconds) * (1 + SEARCH_SHARE)))
+    def _given(self) -> TrainingSpec:
+        return as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
+
+    def _timing(self, children: Children) -> TrainingSpec:
+        """An epoch that tells how long one takes, where the tuning has not, at a rate that hardly ever diverges."""
+        chosen = self._chosen(children)
+        return short(at_rate(chosen, FALLBACK[chosen.optimizer.name]), 1, {})
+
+    def _fitting(self, children: Children) -> int:
+        """Epochs for what is left of the budget; the fewest where nothing tells how long one takes."""
+        ended = [children[name] for name in ("tuning", TIMING) if name in children]
+        timed = [seconds for one in ended if (seconds := _seconds_per_epoch(one)) is not None]
+        left = self.spec.budget_seconds - sum(map(_cost, ended))
+        fitting = math.floor(left / (timed[-1] * (1 + SEARCH_SHARE))) if timed else FEWEST_EPOCHS
         frozen = self.spec.freeze.epochs if self.spec.freeze else 0
         return max(FEWEST_EPOCHS, frozen + 1, min(MOST_EPOCHS, fitting))
+
+
+def _seconds_per_epoch(child: Child | None) -> float | None:
+    """As a tuning, or an epoch that was made for it, has found."""
+    result = (child.result if child is not None else None) or {}
+    if "epochs_run" in result:
+        return float(result["seconds"] / result["epochs_run"])
+    return result.get("seconds_per_epoch")
+
+
+def _cost(child: Child) -> float:
+    """Workers' time that it took: of a tuning, all of its jobs together."""
+    return float(child.result["cost"]["seconds"]) if child.result and "cost" in child.result else child.seconds
 
 
 def _has_ended(child: Child | None) -> bool:

@@ -42,7 +42,7 @@ class TestToTheEnd:
         assert (tuning.kind, tuning.parent_id, tuning.state) == ("tuning", id, "queued")
         assert tuning.resolved["steps_per_epoch"]["value"] == 11
         coordinator.advance()
-        assert sorted(children(tuning.id)) == [f"batch_size/time/{size}" for size in (128, 256, 512, 64)]
+        assert sorted(children(tuning.id)) == [f"batch_size/time/{size}" for size in (128, 256, 512, 64, "auto")]
 
     def test_the_training_has_what_was_chosen(self, coordinator, tuned, children, report):
         """All sizes end alike, so the largest is taken; an epoch takes a second, so as many as are allowed fit."""
@@ -64,11 +64,30 @@ class TestToTheEnd:
 
     def test_a_tuning_that_failed_leaves_what_was_given(self, coordinator, auto, children, work_off):
         id = auto()
-        for _ in range(4):
+        for _ in range(5):
             coordinator.advance()
-            work_off(lost=[f"batch_size/time/{size}" for size in (64, 128, 256, 512)])
+            work_off(lost=[f"batch_size/time/{size}" for size in (64, 128, 256, 512, "auto")])
         assert children(id)["tuning"].state == "failed"
         assert children(id)["training"].spec["batch_size"] == 128
+        assert children(id)["training"].spec["epochs"] == 200  # as many as fit the budget: an epoch was timed
+
+    def test_an_epoch_is_timed_where_nothing_is_tuned(self, coordinator, auto, children, work_off):
+        id = auto(tune=[], budget_seconds=30)
+        coordinator.advance()
+        timing = children(id)["timing"].spec
+        assert (timing["epochs"], timing["schedule"]["max_lr"], timing["evaluate_test"]) == (1, 0.01, False)
+        work_off()
+        coordinator.advance()
+        training = children(id)["training"].spec
+        assert training["epochs"] == 23  # of a second each, with 30 % for the search
+        assert (training["schedule"]["max_lr"], training["evaluate_test"]) == ("auto", True)
+
+    def test_the_fewest_epochs_where_no_epoch_could_be_timed(self, coordinator, auto, children, work_off):
+        id = auto(tune=[])
+        coordinator.advance()
+        work_off(lost=["timing"])
+        coordinator.advance()
+        assert children(id)["training"].spec["epochs"] == 2
 
     @pytest.mark.usefixtures("_no_report")
     def test_compares_if_asked(self, coordinator, auto, children, work_off):
