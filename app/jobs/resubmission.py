@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.db.tables import JobTable
 from app.domain.merging import merged
 from app.domain.specs import DATASET_IMPORT
+from app.domain.specs.comparison import COMPARISON
 from app.jobs.schemas import DeviceEnvelope, Envelope, JobSubmission, Submission
 
 _adapter: TypeAdapter[Submission] = TypeAdapter(JobSubmission)
@@ -22,6 +23,9 @@ def resubmission(job: JobTable, changes: Mapping[str, Any]) -> Submission:
     fields = (Envelope if job.kind == DATASET_IMPORT else DeviceEnvelope).model_fields
     envelope = {name: getattr(job, name) for name in fields if name != "tags"}
     body = merged(job.spec | envelope | {"tags": sorted(tag.tag for tag in job.tags)}, changes)
+    if body.get("kind") == COMPARISON and isinstance(changes.get("arms"), Mapping):
+        # There null is a value: it leaves an arm out.
+        body["arms"] |= {name: None for name, arm in changes["arms"].items() if arm is None}
     try:
         return _adapter.validate_python(body)
     except ValidationError as error:

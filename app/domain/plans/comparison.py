@@ -17,6 +17,10 @@ from app.domain.verification import BUDGET_SHARE, FEWEST_STEPS
 _WHY_SEARCH = (
     "The most optimizer steps that every arm's search for max_lr takes: {share:.0%} of those of {arm}, the shortest."
 )
+_WHY_CAPPED = (
+    "search_steps asks for {asked}, which {arm}, the shortest, cannot spare: every arm's search takes at most "
+    "{share:.0%} of its steps."
+)
 _WHY_NONE = (
     "{arm} has {steps} optimizer steps, too few to spare any for short cycles: every arm takes what a range test says."
 )
@@ -31,17 +35,17 @@ class ComparisonPlan:
 
     def settle(self, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, Any]]:
         """The steps of each arm's search."""
-        if self.spec.search_steps is not None:
-            reason = "Given as search_steps."
-            return {"search_steps": {"value": self.spec.search_steps, "origin": "spec", "reason": reason}}
         steps = {name: arm.epochs * steps_per_epoch(arm) for name, arm in self.arms.items()}
         shortest = min(steps, key=steps.__getitem__)
+        most, asked = math.floor(BUDGET_SHARE * steps[shortest]), self.spec.search_steps
+        about: dict[str, Any] = {"arm": shortest, "share": BUDGET_SHARE, "steps": steps[shortest], "asked": asked}
         if steps[shortest] < FEWEST_STEPS:
-            value, reason = None, _WHY_NONE.format(arm=shortest, steps=steps[shortest])
-        else:
-            value = math.floor(BUDGET_SHARE * steps[shortest])
-            reason = _WHY_SEARCH.format(share=BUDGET_SHARE, arm=shortest)
-        return {"search_steps": {"value": value, "origin": "plan", "reason": reason}}
+            return _search_steps(None, "plan", _WHY_NONE.format(**about))
+        if asked is None:
+            return _search_steps(most, "plan", _WHY_SEARCH.format(**about))
+        if asked > most:
+            return _search_steps(most, "plan", _WHY_CAPPED.format(**about))
+        return _search_steps(asked, "spec", "Given as search_steps.")
 
     def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
         """Every arm."""
@@ -85,6 +89,10 @@ class ComparisonPlan:
         first = children.get(key_of(name, self.spec.seed))
         is_open = self.arms[name].schedule.max_lr == "auto"
         return is_open and first is not None and first.ended and not first.succeeded
+
+
+def _search_steps(value: int | None, origin: str, reason: str) -> dict[str, dict[str, Any]]:
+    return {"search_steps": {"value": value, "origin": origin, "reason": reason}}
 
 
 def key_of(arm: str, seed: int) -> str:

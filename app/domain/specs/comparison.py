@@ -1,5 +1,6 @@
 """Comparing ways to train: the same network on the same data, a baseline over all epochs, the others over fewer."""
 
+import math
 from collections.abc import Mapping
 from itertools import chain
 from typing import Annotated, Any, Literal, Self
@@ -45,14 +46,14 @@ class ComparisonSpec(TrainingOptions):
     arms: Annotated[dict[ArmName, dict[str, Any] | None], Field(max_length=50)] = Field(
         {},
         description="Changes to the arms, each a merge patch of a training: `baseline`, `one_cycle`, `linear`, "
-        "`cosine`, `constant`, `step` and `one_cycle@` with a share of `fractions`. null leaves one out, and another "
-        "name adds one, which is `one_cycle` with what is given.",
+        "`cosine`, `constant`, `step` and `one_cycle@` with a share of `fractions`, whose epochs follow from that. "
+        "null leaves one out, and another name adds one, which is `one_cycle` with what is given.",
         json_schema_extra={"additionalProperties": False},
     )
     search_steps: Annotated[int, Field(ge=120, le=10_000_000), BeforeValidator(whole_number)] | None = Field(
         None,
-        description="The most optimizer steps that each arm's search for max_lr takes, the same for all; by default "
-        "30 % of those of the shortest arm.",
+        description="The most optimizer steps that each arm's search for max_lr takes, the same for all: by default, "
+        "and at most, 30 % of those of the shortest arm.",
     )
     reuse: StrictBool = Field(
         False, description="Take over what ended jobs on the same spec, data and code have found, and say so."
@@ -108,13 +109,17 @@ def _defaults(spec: ComparisonSpec) -> dict[str, dict[str, Any]]:
     return arms | {policy: {"epochs": few, "schedule": {"policy": policy}} for policy in CONTROLS}
 
 
+def _is_default(name: str) -> bool:
+    return name in (BASELINE, ONE_CYCLE, *CONTROLS) or name.startswith(f"{ONE_CYCLE}@")
+
+
 def at_share(share: float) -> str:
     """The name of one cycle's arm in a share of the epochs."""
     return f"{ONE_CYCLE}@{share:g}"
 
 
 def _epochs(spec: ComparisonSpec, share: float) -> int:
-    epochs = round(spec.epochs * share)
+    epochs = math.floor(spec.epochs * share + 1e-9)  # never more than the share; .1 × 30 is 3
     if epochs < 1:
         field = "fraction" if share == spec.fraction else "fractions"
         raise at_odds(field, f"{share:g} of {spec.epochs} epochs is less than one; raise epochs or the share")
@@ -125,6 +130,13 @@ def _arm(name: str, change: Mapping[str, Any], data: Mapping[str, Any]) -> Train
     for field in SHARED:
         if field in change:
             raise _error(name, (field,), f"all arms share {field}; leave it out here", change[field])
+    if "epochs" in change and _is_default(name):
+        told = "follow from epochs and its share; change those, or give an arm of another name epochs of its own"
+        raise _error(name, ("epochs",), f"the epochs of {name} {told}", change["epochs"])
+    own = change.get("schedule")
+    if isinstance(own, dict) and own.get("search_steps") is not None:
+        told = "every arm's search takes as many steps; give search_steps to the comparison"
+        raise _error(name, ("schedule", "search_steps"), told, own["search_steps"])
     try:
         return TrainingSpec.model_validate({**data, "kind": "training"})
     except ValidationError as error:

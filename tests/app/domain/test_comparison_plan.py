@@ -53,9 +53,23 @@ class TestSearch:
         assert {one.spec.schedule.pick for one in new(ask()).values()} == {"margin"}
 
     def test_as_many_as_the_user_says(self, planned, new):
-        settled, ask = planned(steps_per_epoch=1, search_steps=200)
+        settled, ask = planned(steps_per_epoch=200, search_steps=200)
         assert settled["search_steps"]["origin"] == "spec"
         assert {one.spec.schedule.search_steps for one in new(ask()).values()} == {200}
+
+    @pytest.mark.parametrize(
+        ("steps_per_epoch", "asked", "value", "reason"),
+        [
+            (200, 1200, 300, "asks for 1200, which one_cycle, the shortest, cannot spare"),  # 30 % of 5 × 200
+            (11, 120, None, "one_cycle has 55 optimizer steps, too few"),
+        ],
+    )
+    def test_never_more_than_the_shortest_can_spare(self, planned, new, steps_per_epoch, asked, value, reason):
+        """Or the longer arms would search for longer."""
+        settled, ask = planned(steps_per_epoch=steps_per_epoch, search_steps=asked)
+        assert settled["search_steps"]["value"] == value
+        assert reason in settled["search_steps"]["reason"]
+        assert {one.spec.schedule.search_steps for one in new(ask()).values()} == {value}
 
     def test_an_arm_with_a_pick_of_its_own_keeps_it(self, planned, new):
         arms = TWO["arms"] | {"baseline": {"schedule": {"pick": "edge"}}}

@@ -46,9 +46,13 @@ class TestArms:
         }
         assert {arm.schedule.max_lr for arm in arms.values()} == {"auto"}
 
-    def test_epochs_are_rounded(self, compared):
-        arms = arms_of(compared(epochs=85, fraction=0.15))
-        assert (arms["baseline"].epochs, arms["one_cycle"].epochs) == (85, 13)  # 12.75
+    @pytest.mark.parametrize(
+        ("epochs", "fraction", "few"),
+        [(85, 0.15, 12), (6, 0.25, 1), (30, 0.1, 3), (10, 0.3, 3)],  # 12.75, 1.5, and what binary fractions make of 3
+    )
+    def test_epochs_are_never_more_than_the_share(self, compared, epochs, fraction, few):
+        arms = arms_of(compared(epochs=epochs, fraction=fraction))
+        assert (arms["baseline"].epochs, arms["one_cycle"].epochs) == (epochs, few)
 
     def test_further_shares_the_largest_first(self, compared):
         arms = arms_of(compared(fractions=[0.125, 0.25, 0.5]))
@@ -105,8 +109,20 @@ class TestRefused:
         assert place == "arms"
         assert words.startswith(f"{name} is what the goal is about")
 
+    @pytest.mark.parametrize("name", ["baseline", "one_cycle", "one_cycle@0.5", "linear", "step"])
+    def test_epochs_that_follow_from_the_share(self, refused, name):
+        """Or the verdict would name a share that was not trained, or a control would have longer."""
+        place, words = refused(fractions=[0.5], arms={name: {"epochs": 8}})
+        assert place == f"arms/{name}/epochs"
+        assert words.startswith(f"the epochs of {name} follow from epochs and its share")
+
+    def test_a_search_of_an_arms_own(self, refused):
+        place, words = refused(arms={"mine": {"schedule": {"search_steps": 500}}})
+        assert place == "arms/mine/schedule/search_steps"
+        assert "give search_steps to the comparison" in words
+
     def test_a_wrong_field_of_an_arm_in_its_place(self, refused):
-        assert refused(arms={"linear": {"epochs": 0}})[0] == "arms/linear/epochs"
+        assert refused(arms={"mine": {"epochs": 0}})[0] == "arms/mine/epochs"
         assert refused(arms={"linear": {"epocs": 1}})[0] == "arms/linear/epocs"
         assert refused(arms={"one_cycle": {"schedule": {"up": 2}}})[0] == "arms/one_cycle/schedule/one_cycle/up"
 

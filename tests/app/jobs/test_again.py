@@ -61,6 +61,12 @@ class TestClone:
         assert job["spec"]["optimizer"]["name"] == "adamw"
         assert "momentum" not in job["spec"]["optimizer"]
 
+    def test_null_leaves_an_arm_out_as_it_does_in_a_comparison(self, client):
+        whole = {"kind": "comparison", "dataset": "digits", "architecture": "mlp", "arms": {"step": None, "mine": {}}}
+        made = client.post("/v1/jobs", json=whole).json()
+        changed = client.post(f"/v1/jobs/{made['id']}/clone", json={"arms": {"linear": None, "mine": None}}).json()
+        assert changed["spec"]["arms"] == {"step": None, "linear": None, "mine": None}
+
     def test_as_a_merge_patch(self, client, cancelled):
         headers = {"content-type": "application/merge-patch+json"}
         assert post(client, cancelled, "clone", content=b'{"epochs": 7}', headers=headers).json()["spec"]["epochs"] == 7
