@@ -218,7 +218,7 @@ class _Run:
 
     def _final(self, network: nn.Module) -> tuple[Score | None, Confusion | None]:
         """The score on the test split, which is looked at here, once, and nowhere else; and what is taken for what."""
-        test, classes = self.workload.test, len(self.workload.classes)
+        test, classes = self.workload.test if self.spec.evaluate_test else None, len(self.workload.classes)
         images, count_classes = test or self.workload.validation, classes if classes <= MOST_COUNTED else 0
         score = self._evaluated(network, images, count_classes=count_classes)
         confusion = None if score.counts is None else Confusion("test" if test else "validation", score.counts)

@@ -209,10 +209,13 @@ class Comparison:
             lost = ", ".join(sorted({failure.arm for failure in self.failures}))
             found.append(f"{len(self.failures)} of the trainings failed or were cancelled, of: {lost}.")
         if self.measure == "validation_accuracy" and self.runs:
-            found.append(
-                "There is no test split: figures are of the validation images that the best epoch was picked by."
-            )
+            found.append(f"{self._why_validation()}: figures are of the images that the best epoch was picked by.")
         return found
+
+    def _why_validation(self) -> str:
+        if self.spec.validation == "test":
+            return "Validation is on the test split"
+        return "There is no test split" if self.spec.evaluate_test else "The test split was left closed"
 
 
 def _told(failure: Failure) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from app.domain.specs.fields import Epochs, at_odds, json_number
 from app.domain.specs.parts import Architecture, ArchitectureField
 from app.domain.specs.policies import OneCycle, Policy
 from app.domain.specs.training import TrainingOptions, TrainingSpec, as_training
-from app.domain.specs.tuning import EVERYTHING, Tuned, TuningSpec
+from app.domain.specs.tuning import CHOOSES_ON_VALIDATION, EVERYTHING, Tuned, TuningSpec
 
 AUTO = "auto"
 TUNING_SHARE = 0.4  #: of the budget
@@ -22,7 +22,8 @@ MOST_EPOCHS = 10_000  #: that a training may have
 class AutoSpec(TrainingOptions):
     """`{"kind": "auto", "dataset": "digits"}`. What is given is kept, what is left out is looked for.
 
-    Every choice is made on validation images; the test split is opened once, at the end of the training.
+    Every choice is made on validation images; the test split is opened once, at the end of the training, and by the
+    trainings of a comparison at theirs.
     """
 
     kind: Literal["auto"] = Field(description="Says that the service makes the choices.")
@@ -52,6 +53,8 @@ class AutoSpec(TrainingOptions):
     def _can_be_done(self) -> Self:
         """What it will be made of must be sound before any of it is queued; raises ValidationError."""
         training = as_training(self, epochs=self.epochs or USUAL_EPOCHS)
+        if self.validation == "test":
+            raise at_odds("validation", CHOOSES_ON_VALIDATION)
         if self.tune:
             tuning_of(self)
         if self.compare and (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:

@@ -54,6 +54,11 @@ class TrainingOptions(LeafSpec):
         description="At the end, compute the batch-norm statistics of the best weights anew over up to 8,192 training "
         "images, and evaluate them again.",
     )
+    evaluate_test: StrictBool = Field(
+        True,
+        description="Look at the test split, once, at the end; false keeps it for later, and the confusion matrix is "
+        "of the validation images.",
+    )
 
     @model_validator(mode="after")
     def _unfreezes_something(self) -> Self:

@@ -15,6 +15,7 @@ TUNING = "tuning"
 Tuned = Literal["batch_size", "weight_decay", "momentum", "batch_norm_momentum"]
 EVERYTHING: tuple[Tuned, ...] = ("batch_size", "weight_decay", "momentum", "batch_norm_momentum")
 FieldPath = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_NUL)]
+CHOOSES_ON_VALIDATION = "choices would be made on the test split; give a share of the training images, e.g. 0.1"
 #: What a search may not touch: whose data it is, what is held out, and what would change what is measured.
 FIXED = ("kind", "preset", "dataset", "validation", "seed", "epochs", "devices")
 
@@ -100,6 +101,8 @@ class TuningSpec(TrainingOptions):
         if self.trial_epochs is not None and self.trial_epochs > self.epochs:
             told = f"a short training of {self.trial_epochs} epochs is longer than one of {self.epochs}"
             raise at_odds("trial_epochs", told)
+        if self.validation == "test":
+            raise at_odds("validation", CHOOSES_ON_VALIDATION)
         if self.batch_size == "auto":
             raise at_odds("batch_size", "give a number to begin with; batch_size in tune looks around it")
         self._check_search()
@@ -145,10 +148,10 @@ def changed(training: TrainingSpec, values: Mapping[str, Any]) -> TrainingSpec:
 
 
 def short(training: TrainingSpec, epochs: int, values: Mapping[str, Any]) -> TrainingSpec:
-    """A short training of the same form, for comparing values; nothing stops it early."""
+    """A short training of the same form, for comparing values; nothing stops it early, and no test image is seen."""
     frozen = training.freeze
     without = {"early_stopping": None, "freeze": None if frozen and frozen.epochs >= epochs else frozen}
-    return changed(training.model_copy(update={"epochs": epochs, **without}), values)
+    return changed(training.model_copy(update={"epochs": epochs, "evaluate_test": False, **without}), values)
 
 
 def _nested(path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401

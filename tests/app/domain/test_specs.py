@@ -48,6 +48,7 @@ class TestDefaults:
             "seed": 0,
             "test_time_flip": False,
             "exact_batch_norm": False,
+            "evaluate_test": True,
             "epochs": 10,
             "schedule": {
                 "policy": "one_cycle", "shape": "case_study", "max_lr": "auto", "pick": "best", "cycle_beta1": False,

@@ -80,6 +80,11 @@ class TestTraining:
         trained = run(stopping(), validation="test")
         assert trained.test_accuracy is None
 
+    def test_test_split_stays_closed_where_that_is_asked(self, run, control):
+        trained = run(control, evaluate_test=False)
+        assert (trained.test_accuracy, trained.test_loss) == (None, None)
+        assert trained.confusion.split == "validation"
+
     def test_counts_what_the_best_weights_take_for_what(self, run, control, stopping, striped):
         trained = run(control, epochs=6)
         assert trained.confusion.split == "test"

@@ -67,6 +67,19 @@ class TestGoal:
         assert found["verdict"]["difference"]["mean"] == pytest.approx(5)
         assert any("test split" in warning for warning in found["warnings"])
 
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({}, "There is no test split"),
+            ({"validation": "test"}, "Validation is on the test split"),
+            ({"evaluate_test": False}, "The test split was left closed"),
+        ],
+    )
+    def test_says_why_figures_are_of_validation_images(self, compared, fields, words):
+        runs = [*arm("baseline", [None] * 3), *arm("one_cycle", [None] * 3)]
+        (warning,) = compared(runs, **fields).warnings()
+        assert warning == f"{words}: figures are of the images that the best epoch was picked by."
+
 
 class TestFewestEpochs:
     def test_as_far_down_as_all_larger_ones_hold(self, compared):
