@@ -1,41 +1,27 @@
 """Is it super-convergence? Comparisons on real data through a service: `python benchmarks/experiments.py`.
 
 Each task is one `comparison` as a user would submit it, on SQLite with one worker on this machine: its report is saved
-below `--to`, and its verdict printed. `--tasks` picks some; what needs data that is not there is skipped by name.
+below `--to`, and its verdict printed. Where `--peers-python` has fastai, its `fit_one_cycle` with its own `lr_find` is
+one more arm, over the epochs of ours. `--tasks` picks some; what needs data that is not there is skipped by name.
 """
 
 import argparse
 import json
 import platform
-import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.service_figures.serving import ROOT, Service, alone, wait_until
+from benchmarks.evidence.fastai_arm import MissingError, fastai_accuracies
+from benchmarks.evidence.jobs import RESULTS, ended, save
+from benchmarks.evidence.tasks import TASKS, Job, Task
+from benchmarks.service_figures.serving import Service, alone
 from benchmarks.service_figures.showing import say
+from worker.reports.intervals import estimated
 
-DATA = ROOT.parent / "shared" / "data"
-RESULTS = ROOT / "benchmarks" / "results" / "experiments"
-PLAIN = {"precision": "fp32", "compile": "off"}
 GOAL = "within 3 points in a quarter of the epochs"
-PATIENCE_SECONDS = 3 * 3600.0
-
-Job = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A comparison, and what it needs."""
-
-    body: Job
-    put: Callable[[Service, Path], None] | None = None
-    needs: Path | None = None
 
 
 def main() -> None:
@@ -44,82 +30,52 @@ def main() -> None:
     with alone() as (service, place), service.workers(asked.workers):
         for name in asked.tasks:
             task = TASKS[name]
-            if task.needs is not None and not task.needs.exists():
-                print(f"{name}: {task.needs} is not there; skipped")
+            if task.missing is not None:
+                print(f"{name}: {task.missing} is not there; skipped")
                 continue
-            if task.put is not None:
-                task.put(service, place)
-            compare(service, name, task, asked.to)
+            task.put(service, place)
+            compare(service, name, task, asked)
 
 
-def compare(service: Service, name: str, task: Task, folder: Path) -> None:
+def compare(service: Service, name: str, task: Task, asked: argparse.Namespace) -> None:
     """Submit it, wait, save its report, and print what it found."""
-    id = service.submit(task.body | PLAIN | {"kind": "comparison", "name": name})
-    wait_until(lambda: service._has_ended(id), what=f"for {name}", patience_seconds=PATIENCE_SECONDS)
-    job = service.job(id)
-    if job["state"] != "succeeded":
-        raise RuntimeError(f"{name} is {job['state']}: {job['error']}")
+    job = ended(service, task.body | {"kind": "comparison", "name": name, "seeds": asked.seeds})
+    folder: Path = asked.to / name
+    folder.mkdir(parents=True, exist_ok=True)
     for file in ("report.json", "report.csv", "comparison.png", "verdict.png"):
-        target = folder / name / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(service.http.get(f"/v1/jobs/{id}/artifacts/{file}").raise_for_status().content)
-    (folder / name / "spec.json").write_text(json.dumps(job["spec"], indent=1) + "\n", "utf-8")
+        answer = service.http.get(f"/v1/jobs/{job['id']}/artifacts/{file}").raise_for_status()
+        (folder / file).write_bytes(answer.content)
+    save(job["spec"], folder / "spec.json")
     found = job["result"]
     say(name, f"{found['verdict']['verdict']}: {found['verdict']['reason']}", target=GOAL)
     say(f"{name}, one cycle minus best control", json.dumps(found["one_cycle_minus_best_control"]), target="above 0")
+    if asked.peers_python and task.pictures is not None:
+        beside_fastai(service, name, task, job, asked)
 
 
-def put_mnist(_: Service, place: Path) -> None:
-    """Where a worker looks for it before it would download it."""
-    raw = place / "data" / "datasets" / "MNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    for path in DATA.glob("*-ubyte.gz"):
-        shutil.copy(path, raw / path.name)
-
-
-def put_cifar(service: Service, _: Path) -> None:
-    """Upload the pictures, once."""
-    if service.http.get("/v1/datasets/cifar10-jpeg").is_success:
+def beside_fastai(service: Service, name: str, task: Task, job: Job, asked: argparse.Namespace) -> None:
+    """Train with fastai as often as the arm of one cycle did, and print the difference on the test split."""
+    ours = [service.job(id) for id in job["result"]["arms"]["one_cycle"]["jobs"]]
+    seeds = [one["spec"]["seed"] for one in ours]
+    assert task.pictures is not None
+    try:
+        peers = fastai_accuracies(task.pictures, ours[0]["spec"], python=asked.peers_python, seeds=seeds)
+    except MissingError as error:
+        print(f"{name}: NOT THERE: fastai ({error})")
         return
-    with CIFAR.open("rb") as file:
-        answer = service.http.post("/v1/datasets", data={"name": "cifar10-jpeg"}, files={"file": (CIFAR.name, file)})
-    answer.raise_for_status()
-    wait_until(lambda: _is_ready(service), what="for the check", patience_seconds=600)
-
-
-def _is_ready(service: Service) -> bool:
-    return bool(service.http.get("/v1/datasets/cifar10-jpeg").json()["state"] == "ready")
-
-
-MNIST, CIFAR = DATA / "train-images-idx3-ubyte.gz", DATA / "cifar10-jpeg.tar.xz"
-SMALL_RESNET = {"name": "resnet9", "width": 8}
-CYCLES = {"cosine": None, "constant": None}
-TASKS = {
-    "digits-resnet9": Task({"dataset": "digits", "architecture": SMALL_RESNET, "epochs": 160}),
-    "mnist-lenet": Task(
-        {"dataset": "MNIST", "architecture": "lenet", "epochs": 8, "seeds": 3, "arms": CYCLES}, put_mnist, MNIST
-    ),
-    "cifar-cnn3": Task(
-        {"dataset": "cifar10-jpeg", "architecture": "cnn3", "epochs": 8, "seeds": 3, "arms": CYCLES}, put_cifar, CIFAR
-    ),
-    "cifar-resnet9": Task(
-        {
-            "dataset": "cifar10-jpeg",
-            "architecture": {"name": "resnet9", "width": 8},
-            "epochs": 8,
-            "seeds": 3,
-            "arms": CYCLES,
-        },
-        put_cifar,
-        CIFAR,
-    ),
-}
+    pairs = zip(ours, peers["test_accuracies"], strict=True)
+    difference = estimated([one["result"]["test_accuracy"] - theirs for one, theirs in pairs])
+    assert difference is not None
+    save(peers | {"one_cycle_minus_fastai": difference.as_dict()}, asked.to / name / "fastai.json")
+    say(f"{name}, one cycle minus fastai {peers['version']}", json.dumps(difference.as_dict()), target="above 0")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--peers-python", help="an interpreter that has fastai; without it there is no such arm")
     parser.add_argument("--to", type=Path, default=RESULTS)
     return parser.parse_args()
 

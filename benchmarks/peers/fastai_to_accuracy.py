@@ -1,6 +1,6 @@
 """Seconds until fastai's `fit_one_cycle` has a network at an accuracy, its own `lr_find` included; prints JSON.
 
-Run by `time_to_accuracy.py`, with the interpreter that has fastai.
+Run by `time_to_accuracy.py` and `experiments.py`, with the interpreter that has fastai.
 """
 
 import json
@@ -29,6 +29,7 @@ from fastai.vision.all import (
     PILImageBW,
     RandomCrop,
     accuracy,
+    set_seed,
 )
 
 from worker.engine import nets
@@ -60,6 +61,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # fastai prints as well
     torch.set_num_threads(asked["threads"])
+    if "seed" in asked:
+        set_seed(asked["seed"])
     began = perf_counter()
     watching = Watching(began, asked["target"])
     learner = _learner(asked)
