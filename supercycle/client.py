@@ -10,7 +10,7 @@ from typing import Any, Self
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
 from supercycle.downloads import Progress, save, save_all
-from supercycle.errors import ProblemError, UnexpectedAnswer, WaitTimeout
+from supercycle.errors import UnexpectedAnswer, WaitTimeout
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
@@ -237,13 +237,7 @@ class Client(Webhooks):
 
     def ready(self) -> bool:
         """Whether the service and all it needs are there; ConnectionFailed where nothing answers."""
-        try:
-            self._transport.send("GET", "/readyz")
-        except ProblemError as error:
-            if error.status != 503:
-                raise
-            return False
-        return True
+        return not self._transport.send("GET", "/readyz", also_accepted=503).is_error
 
 
 def _given(test_fraction: float | None, split_seed: int | None, on_bad_file: str | None) -> Json:

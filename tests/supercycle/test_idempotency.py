@@ -95,7 +95,8 @@ class TestPosts:
         assert slept[:2] == [1.0, 1.0]
 
     def test_give_up_at_once_where_the_wait_is_longer_than_their_patience(self, service, client, canned):
-        service.answers["POST /v1/jobs"] = canned({"title": "Limit"}, 429, {"Retry-After": "3"})  # patience is 2 s
+        limit = {"title": "Limit", "code": "too_many_waiting"}
+        service.answers["POST /v1/jobs"] = canned(limit, 429, {"Retry-After": "3"})  # patience is 2 s
         with pytest.raises(ProblemError, match="Limit") as caught:
             client.train(dataset="digits")
         assert caught.value.retry_after_seconds == 3
