@@ -108,14 +108,15 @@ class Client(Webhooks):
     def jobs(
         self,
         *,
-        kind: str | None = None,
+        kind: str | Sequence[str] | None = None,
         state: str | Sequence[str] | None = None,
-        tag: str | None = None,
+        tag: str | Sequence[str] | None = None,
         parent_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
         """Jobs, newest first, at most `limit`. Their `data` is short until `refresh()`: no spec, no result.
 
+        Of several kinds or states a job has one, of several tags it has all.
         The children of a job are listed by its `parent_id` alone.
         """
         params = {"kind": kind, "state": state, "tag": tag, "parent_id": parent_id}
