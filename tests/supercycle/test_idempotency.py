@@ -21,6 +21,11 @@ SUBMISSIONS = {
     "retry": (lambda client, **key: client.job(JOB_ID).retry(**key), f"{JOB}/retry"),
     "clone": (lambda client, **key: client.job(JOB_ID).clone(epochs=2, **key), f"{JOB}/clone"),
     "register": (lambda client, **key: client.register_dataset("cats", "/srv/cats", **key), "/v1/datasets"),
+    "add_webhook": (lambda client, **key: client.add_webhook("https://example.com/", **key), "/v1/webhooks"),
+    "redeliver": (
+        lambda client, **key: client.redeliver("whk_1", "dlv_1", **key),
+        "/v1/webhooks/whk_1/deliveries/dlv_1/redeliver",
+    ),
 }
 
 
