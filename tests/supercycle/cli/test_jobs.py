@@ -122,6 +122,11 @@ class TestJobs:
             "Allow more with --max-runtime, or let it pause then with --on-time-limit pause.",
         ]
 
+    def test_advice_on_a_failure_names_commands(self, run, service, canned, job_body):
+        error = {"code": "cancelled", "title": "Lost", "detail": "", "hint": "POST …/retry makes a new job of it."}
+        service.answers[f"GET {JOB}"] = canned(job_body(state="failed", error=error))
+        assert run("show", JOB_ID).stderr.splitlines()[-1] == "`supercycle retry JOB` makes a new job of it."
+
     @pytest.mark.parametrize(
         ("verb", "state", "next_command"),
         [
