@@ -10,7 +10,7 @@ from typing import Any, Self
 from supercycle.config import api_key as key_from_environment
 from supercycle.config import service_url
 from supercycle.downloads import Progress, save, save_all
-from supercycle.errors import ProblemError, UnexpectedAnswer, WaitTimeout
+from supercycle.errors import UnexpectedAnswer, WaitTimeout
 from supercycle.jobs import Job, file_table
 from supercycle.transport import Json, Transport, idempotency_headers
 from supercycle.transport import segment as _segment
@@ -108,14 +108,15 @@ class Client(Webhooks):
     def jobs(
         self,
         *,
-        kind: str | None = None,
+        kind: str | Sequence[str] | None = None,
         state: str | Sequence[str] | None = None,
-        tag: str | None = None,
+        tag: str | Sequence[str] | None = None,
         parent_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
         """Jobs, newest first, at most `limit`. Their `data` is short until `refresh()`: no spec, no result.
 
+        Of several kinds or states a job has one, of several tags it has all.
         The children of a job are listed by its `parent_id` alone.
         """
         params = {"kind": kind, "state": state, "tag": tag, "parent_id": parent_id}
@@ -237,13 +238,7 @@ class Client(Webhooks):
 
     def ready(self) -> bool:
         """Whether the service and all it needs are there; ConnectionFailed where nothing answers."""
-        try:
-            self._transport.send("GET", "/readyz")
-        except ProblemError as error:
-            if error.status != 503:
-                raise
-            return False
-        return True
+        return not self._transport.send("GET", "/readyz", also_accepted=503).is_error
 
 
 def _given(test_fraction: float | None, split_seed: int | None, on_bad_file: str | None) -> Json:

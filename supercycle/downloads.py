@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import httpx
 
-from supercycle.errors import ConnectionFailed, DigestMismatch, ProblemError, UnexpectedAnswer
+from supercycle.errors import DigestMismatch, ProblemError, SupercycleError, UnexpectedAnswer
 from supercycle.transport import Patience, Transport
 
 # Called with a file's name, the bytes of it that are here, and how many there will be, where the service says so.
@@ -116,10 +116,10 @@ class Download:
             try:
                 self._receive()
                 return
-            except (ConnectionFailed, ProblemError) as error:
+            except SupercycleError as error:
                 if self._furthest > before:
                     patience.renew()
-                if isinstance(error, ProblemError) and error.status == RANGE_NOT_SATISFIABLE and self.held:
+                if self.held and _is_past_the_end(error):
                     self._start_again()  # there is more here than the file has
                 else:
                     patience.wait_out(error)
@@ -161,6 +161,11 @@ class Download:
     def _count(self, data: bytes) -> None:
         self.held += len(data)
         self._sha256.update(data)
+
+
+def _is_past_the_end(error: SupercycleError) -> bool:
+    """Whether the range that was asked for begins behind the file's last byte; a cache may say so for the service."""
+    return isinstance(error, (ProblemError, UnexpectedAnswer)) and error.status == RANGE_NOT_SATISFIABLE
 
 
 @contextmanager

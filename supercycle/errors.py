@@ -31,9 +31,17 @@ class ConnectionFailed(SupercycleError):
 
 
 class UnexpectedAnswer(SupercycleError):
-    """What answered is not Supercycle, or asks for what no client should do."""
+    """What answered is not Supercycle, or asks for what no client should do.
+
+    `status` is that of a refusal without a problem, such as the page of a proxy; None where it was no refusal.
+    """
 
     code = "unexpected_answer"
+
+    def __init__(self, message: str = "", *, status: int | None = None, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DigestMismatch(SupercycleError):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from supercycle.errors import ConnectionFailed, ProblemError
+from supercycle.errors import SupercycleError
 from supercycle.transport import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Transport, retry_delay_seconds
 
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled"})
@@ -103,7 +103,7 @@ class Follower:
                     return
                 # Whoever starts behind the last event hears nothing: once the job has ended, one more look is all.
                 last_look = self._after == seen and self._has_ended()
-            except (ConnectionFailed, ProblemError) as error:
+            except SupercycleError as error:
                 self._wait_out(error)
             if self._after == seen:
                 self._rest()
@@ -123,7 +123,7 @@ class Follower:
             self._away_since = None
             yield from response.iter_lines()
 
-    def _wait_out(self, error: ConnectionFailed | ProblemError) -> None:
+    def _wait_out(self, error: SupercycleError) -> None:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now

@@ -64,7 +64,8 @@ class Job:
         """Every event with a `seq` above `after`, as it happens, until the job has ended or is paused.
 
         After `resume()`, go on with `events(after=…)` the last `seq`; `through_pauses=True` waits in silence until
-        somebody resumes it. Broken connections are taken up again; ConnectionFailed after a minute without the service.
+        somebody resumes it. Broken connections are taken up again; ConnectionFailed, or UnexpectedAnswer from a proxy,
+        after a minute without the service.
         """
         follower = Follower(
             self._transport,

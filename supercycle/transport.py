@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from supercycle.config import installed_version
-from supercycle.errors import ConnectionFailed, ProblemError, UnexpectedAnswer
+from supercycle.errors import ConnectionFailed, ProblemError, SupercycleError, UnexpectedAnswer
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -21,6 +21,10 @@ LONGEST_PAUSE_SECONDS = 2.0
 LARGEST_PAGE = 200
 LONGEST_KEY = 255
 IN_PROGRESS = "idempotency_in_progress"
+# Of a gateway, which says so of a service that is away; it may have handed the request on before that.
+GATEWAY_STATUSES = (502, 504)
+# Of what passes: the service is busy, or away behind a gateway.
+PASSING_STATUSES = (429, 503, *GATEWAY_STATUSES)
 # The request never left this machine.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -37,7 +41,7 @@ class Patience:
         self._failing_since: float | None = None
         self._pause = FIRST_PAUSE_SECONDS
 
-    def wait_out(self, error: ConnectionFailed | ProblemError) -> None:
+    def wait_out(self, error: SupercycleError) -> None:
         """Wait until it is time for another try; raises `error` where that would be in vain or too late."""
         now = time.monotonic()
         if self._failing_since is None:
@@ -82,12 +86,12 @@ class Transport:
         also_accepted: int | None = None,
         **request: Any,  # noqa: ANN401 - what httpx takes
     ) -> httpx.Response:
-        """One request, sent once; raises ProblemError for 400 and above, but for the status `also_accepted`."""
+        """One request, sent once; of 400 and above only the status `also_accepted` is no error."""
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         with self._connection():
             response = self._http.request(method, self._path(path), timeout=timeout, **request)
         if response.is_error and response.status_code != also_accepted:
-            raise _problem(response)
+            raise self._refusal(response)
         return response
 
     def get(
@@ -112,6 +116,9 @@ class Transport:
                 self.send("DELETE", path)
             except ConnectionFailed as error:
                 may_be_done = may_be_done or not isinstance(error.__cause__, NOT_SENT)
+                raise
+            except UnexpectedAnswer as error:
+                may_be_done = may_be_done or error.status in GATEWAY_STATUSES
                 raise
             except ProblemError as error:
                 if error.status != 404 or not may_be_done:
@@ -145,7 +152,7 @@ class Transport:
         ):
             if response.is_error:
                 response.read()
-                raise _problem(response)
+                raise self._refusal(response)
             yield response
 
     def pages(self, path: str, *, params: Mapping[str, Any], limit: int | None = None) -> Iterator[Json]:
@@ -168,7 +175,7 @@ class Transport:
         while True:
             try:
                 return action()
-            except (ConnectionFailed, ProblemError) as error:
+            except SupercycleError as error:
                 patience.wait_out(error)
 
     @contextmanager
@@ -181,6 +188,18 @@ class Transport:
                 f"no answer from {self.url}: {reason}. Start one with `supercycle serve`, or set SUPERCYCLE_URL"
             ) from error
 
+    def _refusal(self, response: httpx.Response) -> ProblemError | UnexpectedAnswer:
+        retry_after = response.headers.get("Retry-After", "")
+        status, seconds = response.status_code, float(retry_after) if retry_after.isdecimal() else 0.0
+        problem = _problem(response)
+        if problem is not None:
+            return ProblemError.read(problem, status=status, retry_after_seconds=seconds)
+        advice = "its service may be away; else check" if status in PASSING_STATUSES else "check"
+        said = f"{self.url} answered {status} {response.reason_phrase}".rstrip()
+        return UnexpectedAnswer(
+            f"{said}, but not as Supercycle does; {advice} SUPERCYCLE_URL", status=status, retry_after_seconds=seconds
+        )
+
     def _path(self, href: str) -> str:
         # The key must not follow a link to somewhere else.
         if "://" in href and not href.startswith(f"{self.url}/"):
@@ -192,7 +211,9 @@ def retry_delay_seconds(error: Exception) -> float | None:
     """How long to wait before another try; None for an error that would come again."""
     if isinstance(error, ConnectionFailed):
         return FIRST_PAUSE_SECONDS
-    if isinstance(error, ProblemError) and (error.status in (429, 503) or error.code == IN_PROGRESS):
+    if not isinstance(error, (ProblemError, UnexpectedAnswer)):
+        return None
+    if error.status in PASSING_STATUSES or error.code == IN_PROGRESS:
         return max(error.retry_after_seconds, FIRST_PAUSE_SECONDS)
     return None
 
@@ -228,19 +249,13 @@ def _given(params: Mapping[str, Any]) -> Json:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _problem(response: httpx.Response) -> ProblemError:
-    retry_after = response.headers.get("Retry-After", "")
+def _problem(response: httpx.Response) -> Json | None:
+    """The problem that a refusal of the service holds, known by its code; None where somebody else refused."""
     try:
         data = response.json()
     except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        data = {"title": response.reason_phrase, "detail": response.text[:500], "code": "unexpected_answer"}
-    return ProblemError.read(
-        data,
-        status=response.status_code,
-        retry_after_seconds=float(retry_after) if retry_after.isdecimal() else 0.0,
-    )
+        return None
+    return data if isinstance(data, dict) and isinstance(data.get("code"), str) else None
 
 
 def segment(text: str) -> str:

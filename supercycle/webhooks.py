@@ -10,13 +10,13 @@ class Webhooks:
 
     _transport: Transport
 
-    def add_webhook(self, url: str, events: Sequence[str] | None = None) -> Json:
+    def add_webhook(self, url: str, events: Sequence[str] | None = None, *, idempotency_key: str | None = None) -> Json:
         """Have events sent to `url`, all or those named, e.g. `["job.failed"]`.
 
         Its `secret` is in this answer alone; the receiver verifies signatures with it.
         """
         body: Json = {"url": url} if events is None else {"url": url, "events": list(events)}
-        return self._transport.post("/v1/webhooks", json=body)
+        return self._transport.post("/v1/webhooks", json=body, idempotency_key=idempotency_key)
 
     def webhooks(self) -> list[Json]:
         """Every webhook, newest first, without its secret."""
@@ -34,10 +34,10 @@ class Webhooks:
         """What was sent or is to be, newest first, at most `limit`, each with how its last attempt went."""
         return self._transport.pages(f"{_path(webhook_id)}/deliveries", params={}, limit=limit)
 
-    def redeliver(self, webhook_id: str, delivery_id: str) -> Json:
+    def redeliver(self, webhook_id: str, delivery_id: str, *, idempotency_key: str | None = None) -> Json:
         """Have a delivery sent again now, whatever came of it, under the same `webhook-id`."""
         path = f"{_path(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver"
-        return self._transport.post(path)
+        return self._transport.post(path, idempotency_key=idempotency_key)
 
 
 def _path(webhook_id: str) -> str:

@@ -14,18 +14,19 @@ from supercycle.cli.transfers import transfer_bars
 from supercycle.errors import NotReady
 from supercycle.jobs import Job
 
+KINDS = ("range_test", "training", "comparison", "tuning", "auto", "dataset_import")
 COLUMNS = ("id", "kind", "name", "state", "phase", "done", "created")
 
 
 def list_jobs(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help="range_test, training, comparison, dataset_import.")
+        list[str] | None, typer.Option(metavar="KIND", help=f"{', '.join(KINDS)}; may be repeated.")
     ] = None,
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")
     ] = None,
-    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     parent: Annotated[
         str | None, typer.Option(metavar="JOB", callback=refuse_empty, help="The children of this job.")
     ] = None,
@@ -33,7 +34,9 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    found = connect(context).jobs(kind=kind, state=state or None, tag=tag, parent_id=parent, limit=limit)
+    found = connect(context).jobs(
+        kind=kind or None, state=state or None, tag=tag or None, parent_id=parent, limit=limit
+    )
     jobs = [job.data for job in found]
     if as_json:
         print_json(jobs)

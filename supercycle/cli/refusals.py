@@ -1,7 +1,14 @@
 """Errors as people at a command line read them: options instead of JSON pointers, commands instead of addresses."""
 
+import inspect
+from collections.abc import Callable
+
+from supercycle.cli.addresses import with_commands
+from supercycle.cli.again import clone
 from supercycle.cli.output import complain
-from supercycle.cli.spec import OPTIONS, PREVIEWING, RUNNING, Places, flag
+from supercycle.cli.plans import auto, compare, tune
+from supercycle.cli.spec import OPTIONS, PREVIEWING, Places, flag
+from supercycle.cli.submit import range_test, train
 from supercycle.errors import FieldError, ProblemError, SupercycleError
 
 # What the service says about these speaks of HTTP; here is what to type.
@@ -24,14 +31,26 @@ HINTS_ON_ENDED = {
     "pause": "There is nothing to pause.",
     "resume": "Make a new job like it with: supercycle clone JOB",
 }
+
+
+def _taken_by(command: Callable[..., None]) -> Places:
+    """The options for fields of a spec that a command has; of the other fields there is `--set`."""
+    taken = inspect.signature(command).parameters
+    return {option: place for option, place in OPTIONS.items() if option in taken}
+
+
 # A refusal of one of these is about a spec, whose fields have options.
-SUBMITTING: dict[str, Places] = {"train": OPTIONS, "range-test": OPTIONS, "clone": RUNNING, "schedule": PREVIEWING}
+SUBMITTING: dict[str, Places] = {
+    **{command.__name__.replace("_", "-"): _taken_by(command) for command in (train, range_test, compare, tune, auto)},
+    "clone": _taken_by(clone),
+    "schedule": PREVIEWING,
+}
 # Fields of a new data set that are options; the others are arguments.
 OF_DATASETS = ("test_fraction", "split_seed", "on_bad_file")
 # Fields by which an option gives the whole object around them.
 MARKERS = ("name", "policy", "patience")
 # Options whose value holds more than one field.
-COMPOSITE = frozenset({"architecture", "augmentation", "dataset", "tags"})
+COMPOSITE = frozenset({"architecture", "augmentation", "dataset", "fractions", "tags", "tune"})
 
 
 def print_error(error: SupercycleError, *, command: str | None = None) -> None:
@@ -50,7 +69,7 @@ def _problem_lines(error: ProblemError, *, command: str | None) -> list[str]:
 def _hint(error: ProblemError, *, command: str | None) -> str:
     if error.code == "job_ended":
         return HINTS_ON_ENDED.get(command or "", error.hint)
-    return HINTS.get(error.code, error.hint)
+    return HINTS.get(error.code) or with_commands(error.hint)
 
 
 def _fields_say_it(error: ProblemError) -> bool:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+from supercycle.cli.addresses import with_commands
 from supercycle.cli.durations import duration_text
 from supercycle.cli.output import (
     EMPTY,
@@ -136,7 +137,7 @@ def _print_error(job: Json) -> None:
     """Why it failed, if it has; a cancelled job is as it was asked to be."""
     error = job.get("error")
     if error and job["state"] == "failed":
-        hint = HINTS.get(error["code"], error.get("hint"))
+        hint = HINTS.get(error["code"]) or with_commands(error.get("hint") or "")
         lines = [f"{error['title']} ({error['code']})", error.get("detail"), hint]
         complain("\n".join(str(line) for line in lines if line))
 

@@ -132,6 +132,11 @@ class TestReads:
         assert [job.id for job in client.jobs(limit=1)] == ["job_a"]
         assert len(service.requests) == 3  # two pages for the first list, one for the second
 
+    def test_a_list_of_several_kinds_and_tags(self, service, client, canned):
+        service.answers["GET /v1/jobs"] = canned({"items": [], "next_cursor": None})
+        assert list(client.jobs(kind=["training", "auto"], tag=["a", "b"])) == []
+        assert service.requests[0].query == {"kind": ["training", "auto"], "tag": ["a", "b"]}
+
     def test_nobody_there(self):
         with (
             Client("http://127.0.0.1:9", patience=0) as client,

@@ -15,8 +15,8 @@ PAGE = (Path(supercycle.__file__).parents[1] / "docs" / "reference" / "client.md
 def test_every_public_name_stands_there(owner):
     section = PAGE.split(f"## `{owner.__name__}`")[1].split("\n## ")[0]
     written = set(re.findall(r"\b[a-z_]+", section))
-    names = {name for name in vars(owner) if not name.startswith("_")}
-    assert names - written == {"url", "close"} & names | {"path"} & names  # of little use to a program
+    names = {name for name in dir(owner) if not name.startswith("_")}  # also what it has from its base classes
+    assert names - written <= {"url", "close", "path"}  # of little use to a program
 
 
 def test_every_exported_error_stands_there():

@@ -21,6 +21,11 @@ SUBMISSIONS = {
     "retry": (lambda client, **key: client.job(JOB_ID).retry(**key), f"{JOB}/retry"),
     "clone": (lambda client, **key: client.job(JOB_ID).clone(epochs=2, **key), f"{JOB}/clone"),
     "register": (lambda client, **key: client.register_dataset("cats", "/srv/cats", **key), "/v1/datasets"),
+    "add_webhook": (lambda client, **key: client.add_webhook("https://example.com/", **key), "/v1/webhooks"),
+    "redeliver": (
+        lambda client, **key: client.redeliver("whk_1", "dlv_1", **key),
+        "/v1/webhooks/whk_1/deliveries/dlv_1/redeliver",
+    ),
 }
 
 
@@ -95,7 +100,8 @@ class TestPosts:
         assert slept[:2] == [1.0, 1.0]
 
     def test_give_up_at_once_where_the_wait_is_longer_than_their_patience(self, service, client, canned):
-        service.answers["POST /v1/jobs"] = canned({"title": "Limit"}, 429, {"Retry-After": "3"})  # patience is 2 s
+        limit = {"title": "Limit", "code": "too_many_waiting"}
+        service.answers["POST /v1/jobs"] = canned(limit, 429, {"Retry-After": "3"})  # patience is 2 s
         with pytest.raises(ProblemError, match="Limit") as caught:
             client.train(dataset="digits")
         assert caught.value.retry_after_seconds == 3

@@ -92,6 +92,14 @@ class TestCodes:
         assert process.returncode == 130
         assert b"Traceback" not in complaint
 
+    @pytest.mark.parametrize("status", [403, 404, 502, 503, 504])
+    def test_the_page_of_somebody_else_is_4(self, run, service, canned, status):
+        service.answers["GET /v1/jobs"] = canned(b"<html>", status, {"Retry-After": "60"})  # longer than patience lasts
+        found = run("jobs", "--json")
+        assert found.exit_code == 4
+        assert json.loads(found.stdout)["error"]["code"] == "unexpected_answer"
+        assert f"{service.url} answered {status} " in found.stderr
+
     def test_a_reader_that_goes_away_is_no_error_to_tell(self, service, canned, job_body):
         service.answers["GET /v1/jobs"] = canned({"items": [job_body()] * 1000, "next_cursor": None})
         command = f"{sys.executable} -m supercycle --url {service.url} jobs --limit 1000 | head -1"

@@ -1,6 +1,10 @@
 import json
+from typing import get_args
 
 import pytest
+
+from app.domain.specs import AnySpec
+from supercycle.cli.jobs import KINDS
 
 JOB_ID = "job_01h2xcejqtf2nbrexx3vqjhp41"
 JOB = f"/v1/jobs/{JOB_ID}"
@@ -21,6 +25,15 @@ class TestJobs:
             f"{JOB_ID}\ttraining\tmine\trunning\ttraining\t50 %\t2026-01-01T00:00:00Z",
         ]
         assert service.requests[0].query == {"state": ["running", "queued"], "kind": ["training"], "limit": ["5"]}
+
+    @pytest.mark.parametrize("option", ["kind", "state", "tag"])
+    def test_a_repeated_filter_is_sent_whole(self, run, service, canned, option):
+        service.answers["GET /v1/jobs"] = canned({"items": [], "next_cursor": None})
+        run("jobs", f"--{option}", "a", f"--{option}", "b")
+        assert service.requests[0].query[option] == ["a", "b"]
+
+    def test_help_names_every_kind_there_is(self):
+        assert sorted(KINDS) == sorted(spec.model_fields["kind"].annotation.__args__[0] for spec in get_args(AnySpec))
 
     def test_show(self, run, service, canned, job_body):
         sgd = {"name": "sgd", "momentum": 0.9, "nesterov": True}
@@ -108,6 +121,11 @@ class TestJobs:
             "It ran for 6 s.",
             "Allow more with --max-runtime, or let it pause then with --on-time-limit pause.",
         ]
+
+    def test_advice_on_a_failure_names_commands(self, run, service, canned, job_body):
+        error = {"code": "cancelled", "title": "Lost", "detail": "", "hint": "POST …/retry makes a new job of it."}
+        service.answers[f"GET {JOB}"] = canned(job_body(state="failed", error=error))
+        assert run("show", JOB_ID).stderr.splitlines()[-1] == "`supercycle retry JOB` makes a new job of it."
 
     @pytest.mark.parametrize(
         ("verb", "state", "next_command"),

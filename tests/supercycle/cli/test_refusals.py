@@ -27,6 +27,16 @@ class TestPlaces:
             ("train", "#/tags/0", "--tag"),
             ("train", "#/a~1b", "--set a/b"),
             ("range-test", "#/start_lr", "--start-lr"),
+            ("range-test", "#/epochs", "--set epochs"),  # only a training has an option for it
+            ("compare", "#/epochs", "--epochs"),
+            ("compare", "#/fractions/1", "--fractions"),
+            ("compare", "#/search_steps", "--search-steps"),
+            ("compare", "#/schedule/max_lr", "--set schedule.max_lr"),  # it looks for its own
+            ("tune", "#/tune/0", "--tune"),
+            ("tune", "#/budget_seconds", "--budget"),
+            ("tune", "#/schedule", "--set schedule"),
+            ("auto", "#/compare", "--compare"),
+            ("auto", "#/optimizer/weight_decay", "--weight-decay"),
             ("train", "#", "the request"),
             ("train", "#/max_runtime_seconds", "--max-runtime"),
             ("clone", "#/max_runtime_seconds", "--max-runtime"),
@@ -91,6 +101,11 @@ class TestWords:
     def test_hints_fit_what_was_asked_of_a_job(self, capsys, command, code, hint):
         print_error(refusal(code=code), command=command)
         assert capsys.readouterr().err.splitlines()[-1] == hint
+
+    def test_other_hints_have_commands_for_addresses(self, capsys):
+        hint = "Cancel it first: POST …/cancel."
+        print_error(ProblemError(status=409, code="job_not_ended", title="No", detail="", hint=hint), command="delete")
+        assert capsys.readouterr().err.splitlines()[-1] == "Cancel it first: `supercycle cancel JOB`."
 
     def test_a_request_id_where_the_service_is_to_blame(self, capsys):
         print_error(ProblemError(status=500, code="internal_error", title="Oh", detail="", request_id="req_1"))

@@ -38,6 +38,14 @@ class TestKeys:
         assert service.requests == []
 
 
+class TestNoRoom:
+    def test_ends_a_command_at_once_as_the_page_on_automating_says(self, run, service, canned):
+        problem = {"title": "Too many requests", "code": "too_many_waiting", "detail": "", "hint": "Submit more later."}
+        service.answers["POST /v1/jobs"] = canned(problem, 429, {"Retry-After": "30"})  # commands wait for 3 s
+        assert run("train", *WORK, "--detach").exit_code == 3
+        assert len(service.requests) == 1
+
+
 class TestValidateOnly:
     def test_says_what_would_be_run(self, run, service, canned):
         service.answers["POST /v1/jobs"] = canned(PLAN)
