@@ -11,7 +11,7 @@ from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
 from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
 from app.domain.plans.tuning.searching import Propose, SearchStage
 from app.domain.plans.tuning.stage import Decision, Stage
-from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
+from app.domain.plans.tuning.weight_decay import WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
 from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
@@ -54,7 +54,7 @@ class TuningPlan:
     def _times(self, training: TrainingSpec) -> int:
         counts = {
             "batch_size": 2 * _SIZES,
-            "weight_decay": 1 + len(LADDER) + MOST_TRIED,
+            "weight_decay": WeightDecayStage.most_sweeps + WeightDecayStage.most_trials,
             "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
             "batch_norm_momentum": int(_has_batch_norm(training)),
         }
