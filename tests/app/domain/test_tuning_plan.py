@@ -235,6 +235,8 @@ class TestSpec:
             ({"tune": []}, "nothing to tune"),
             ({"tune": ["momentum"] * 2}, "twice"),
             ({"trial_epochs": 11}, "longer than"),
+            ({"schedule": {"max_lr": 0.1}}, "not all at 0.1; leave max_lr open; a tuning picks it"),
+            ({"schedule": {"policy": "step", "max_lr": 1}, "tune": ["batch_size"]}, "leave max_lr open"),
         ],
     )
     def test_what_does_not_go_together(self, fields, words):
