@@ -166,9 +166,9 @@ class Work:
         )
 
     def _tell_flip(self, spec: RangeTestSpec | TrainingSpec) -> None:
-        """Once for all attempts; of folders nobody knows what their images mean."""
+        """Once for all attempts, each of which settles the data set; of folders nobody knows what their images mean."""
         source = self.assignment.dataset
-        if source.kind != "built_in" or self.assignment.resolved:
+        if source.kind != "built_in" or "dataset" in self.assignment.resolved:
             return
         detail = catalog.describe_flip(spec, catalog.datasets()[source.name])
         if detail is not None:

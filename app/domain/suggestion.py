@@ -44,6 +44,7 @@ class Suggestion(BaseModel):
     rule: Literal["margin", "fallback"]
     interval: tuple[float, float] = Field(description="Where 90 % of the picks lie with other noise.")
     landmarks: Landmarks
+    lowest_loss: float = Field(description="The smallest loss of the smooth curve.")
     stopped: Stopped
     read_from: Literal["training", "held_out"] = Field("training", description="Whose loss it was read off.")
     warnings: tuple[WarningCode, ...]
@@ -84,6 +85,7 @@ def suggest_learning_rate(
         rule="margin" if reading.descends else "fallback",
         interval=interval,
         landmarks=reading.landmarks,
+        lowest_loss=float(reading.smooth[reading.lowest]),
         stopped=stopped,
         warnings=warnings,
         reason=_reason(sweep, reading, max_lr=max_lr, warnings=warnings),

@@ -23,6 +23,7 @@ class Prior:
 
     weight_decay: float
     reason: str
+    is_usual: bool = False  #: whether no rule holds, and it is the optimizer's usual one
 
 
 def usual_decay(optimizer: Optimizer) -> float:
@@ -40,24 +41,33 @@ def weight_decay_prior(
     if epochs * steps_per_epoch < FEWEST_STEPS:
         # ResNet-9 on the digits lost 6 to 26 points in 60 steps by the rules' decay, and none in 528.
         why = f"{optimizer.name}'s usual one: in fewer than {FEWEST_STEPS} steps the rule's would hold back learning"
-        return Prior(usual_decay(optimizer), why)
+        return _usual(optimizer, why)
     match optimizer:
         case Sgd() if not has_batch_norm:
             # The size of weights before batch norm does not matter; where it does, so much decay could hold back
             # learning itself, the more so as rates are small there.
-            return Prior(usual_decay(optimizer), "sgd's usual one: the rule is for networks with batch norm")
+            return _usual(optimizer, "sgd's usual one: the rule is for networks with batch norm")
         case Sgd():
             return _of_sgd(optimizer, policy, max_lr=max_lr, steps=epochs * steps_per_epoch)
         case AdamW():
             return _of_adamw(max_lr=max_lr, epochs=epochs, steps_per_epoch=steps_per_epoch)
         case Adam():
             why = "adam's usual one: it divides decay by the size of the gradient, so no rule holds; adamw does not"
-            return Prior(usual_decay(optimizer), why)
+            return _usual(optimizer, why)
+
+
+def prior_ratio(before: Prior, after: Prior) -> float:
+    """By what a decay that suits one training is multiplied to suit another; 1 where no rule holds for both."""
+    return 1.0 if before.is_usual or after.is_usual else after.weight_decay / before.weight_decay
 
 
 def forgetting_epochs(epochs: int) -> float:
     """Epochs over which AdamW's weights forget: between one and half of the training, in the middle of a log scale."""
     return math.sqrt(max(1.0, epochs / 2))
+
+
+def _usual(optimizer: Optimizer, why: str) -> Prior:
+    return Prior(usual_decay(optimizer), why, is_usual=True)
 
 
 def _of_sgd(optimizer: Sgd, policy: Policy, *, max_lr: float, steps: int) -> Prior:

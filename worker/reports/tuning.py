@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.domain.batch_norm import Comparison
+from app.domain.landmarks import smooth_losses
 from app.domain.lifecycle import JobState
 from app.domain.plans.family import Child
 from app.domain.plans.tuning.plan import Standing, TuningPlan
@@ -143,11 +144,13 @@ def _words(decision: Decision) -> str:
 
 
 def _sweep(record: Mapping[str, Any]) -> NamedSweep | None:
+    """Of the loss that it was read off."""
     if record["state"] != "succeeded":
         return None
     curve = record["sweep"]
-    rates, losses = (np.array(curve[name], dtype=np.float64) for name in ("learning_rate", "smoothed_loss"))
-    return NamedSweep(record["key"].rpartition("/")[2], rates, losses)
+    rates, looked = curve["learning_rate"], curve.get("held_out_loss")
+    losses = curve["smoothed_loss"] if looked is None else smooth_losses(rates, np.array(looked, dtype=np.float64))
+    return NamedSweep(record["key"].rpartition("/")[2], *(np.array(one, dtype=np.float64) for one in (rates, losses)))
 
 
 def _point(row: Mapping[str, Any], decision: Decision, place: int) -> Point:

@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch, at_rate
-from app.domain.plans.tuning.plan import TuningPlan
+from app.domain.plans.tuning.batch_size import size_of, steps_of
+from app.domain.plans.tuning.plan import TuningPlan, has_batch_norm
 from app.domain.plans.tuning.searching import Propose
+from app.domain.plans.tuning.weight_decay import PLACE as DECAY
 from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, tuning_of
 from app.domain.specs.training import TrainingSpec, as_training
-from app.domain.specs.tuning import short
+from app.domain.specs.tuning import changed, short
 from app.domain.suggestion import FALLBACK
+from app.domain.weight_decay import Prior, prior_ratio, weight_decay_prior
 
 TIMING = "timing"
 SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
+
+Settled = dict[str, dict[str, Any]]  #: what the training's `resolved` begins with
 
 
 class AutoPlan:
@@ -42,16 +47,16 @@ class AutoPlan:
         training = as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
         return [*tuning, Planned(training, 1, (), frozenset())]
 
-    def advance(self, _: Mapping[str, Any], children: Children, __: Propose) -> Step:
+    def advance(self, resolved: Mapping[str, Any], children: Children, _: Propose) -> Step:
         """One after the other; a tuning that failed leaves the training as it was given."""
         total = bool(self.spec.tune) + (TIMING in children) + 1 + self.spec.compare
-        new = next((one for one in self._wanted(children) if one.key not in children), None)
+        new = next((one for one in self._wanted(resolved, children) if one.key not in children), None)
         is_busy = any(not child.ended for child in children.values())
         if is_busy or new is None:
             return Step([], total, is_over=not is_busy)
         return Step([new], total, is_over=False)
 
-    def _wanted(self, children: Children) -> list[NewChild]:
+    def _wanted(self, resolved: Mapping[str, Any], children: Children) -> list[NewChild]:
         """What comes after what has ended."""
         wanted = [NewChild("tuning", tuning_of(self.spec))] if self.spec.tune else []
         if self.spec.tune and not _has_ended(children.get("tuning")):
@@ -60,12 +65,24 @@ class AutoPlan:
             wanted.append(NewChild(TIMING, self._timing(children)))
             if not _has_ended(children.get(TIMING)):
                 return wanted
-        training = self._training(children)
-        wanted.append(NewChild("training", training))
+        training, settled = self._suiting_its_length(self._training(children), resolved, children)
+        wanted.append(NewChild("training", training, settled=settled))
         trained = children.get("training")
         if self.spec.compare and trained is not None and trained.succeeded:
             wanted.append(NewChild("comparison", comparison_of(training)))
         return wanted
+
+    def _suiting_its_length(
+        self, training: TrainingSpec, resolved: Mapping[str, Any], children: Children
+    ) -> tuple[TrainingSpec, Settled]:
+        """With the weight decay that was tuned for another length as the rule has it for this one; and why."""
+        tuning = children.get("tuning")
+        values = ((tuning.result if tuning is not None else None) or {}).get("values", {})
+        if not values.get(DECAY):  # none was tuned, or it is 0 at any length
+            return training, {}
+        tuned = as_training(tuning_of(self.spec))
+        steps = steps_of(training, int(resolved["steps_per_epoch"]["value"]), given=size_of(tuned))
+        return _suiting(training, tuned=tuned.epochs, steps_per_epoch=steps)
 
     def _training(self, children: Children) -> TrainingSpec:
         """With what was chosen, over as many epochs as fit."""
@@ -106,6 +123,32 @@ def _seconds_per_epoch(child: Child | None) -> float | None:
 def _cost(child: Child) -> float:
     """Workers' time that it took: of a tuning, all of its jobs together."""
     return float(child.result["cost"]["seconds"]) if child.result and "cost" in child.result else child.seconds
+
+
+def _suiting(training: TrainingSpec, *, tuned: int, steps_per_epoch: int) -> tuple[TrainingSpec, Settled]:
+    before, after = (_prior(training, epochs, steps_per_epoch) for epochs in (tuned, training.epochs))
+    ratio, chosen = prior_ratio(before, after), float(training.optimizer.weight_decay)
+    if ratio == 1:
+        return training, {}
+    decay = float(f"{chosen * ratio:.3g}")
+    why = (
+        f"The tuning chose {chosen:.3g} for {tuned} epochs; for {training.epochs} the rule of auto makes {ratio:.3g} "
+        "times that."
+    )
+    settled = {"weight_decay": {"value": decay, "origin": "tuning", "reason": why}}
+    return changed(training, {DECAY: decay}), settled
+
+
+def _prior(training: TrainingSpec, epochs: int, steps_per_epoch: int) -> Prior:
+    """At any rate: two of them are in the same ratio at all."""
+    return weight_decay_prior(
+        training.optimizer,
+        training.schedule,
+        max_lr=1.0,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        has_batch_norm=has_batch_norm(training),
+    )
 
 
 def _has_ended(child: Child | None) -> bool:

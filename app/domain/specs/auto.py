@@ -39,7 +39,10 @@ class AutoSpec(TrainingOptions):
     epochs: Epochs | None = Field(  # type: ignore[assignment]
         None, description="Passes over the training images; left out, as many as fit the budget, from 2 to 200."
     )
-    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
+    schedule: Policy = Field(
+        OneCycle(),
+        description="The learning rate over the optimizer steps; its `max_lr` can be given where nothing is tuned.",
+    )
     tune: Annotated[tuple[Tuned, ...], Field(max_length=4)] = Field(
         EVERYTHING, description="What is tuned; with an empty list it trains at once."
     )

@@ -104,12 +104,12 @@ class TrainingSpec(TrainingOptions):
         asked = self.schedule.policy == "one_cycle" and self.schedule.cycle_beta1
         return self.optimizer.name == "sgd" or asked
 
-    def range_test(self, *, steps: int | None = None) -> RangeTestSpec:
+    def range_test(self, *, steps: int | None = None, held_out: int | None = None) -> RangeTestSpec:
         """The sweep that looks for max_lr for this training: the same work, on the same data.
 
         One of so many `steps` is there to find the region for short cycles, and leaves out the smallest rates.
         """
-        shared = {name: getattr(self, name) for name in LeafSpec.model_fields}
+        shared = {name: getattr(self, name) for name in LeafSpec.model_fields} | {"held_out": held_out}
         whole = RangeTestSpec(kind="range_test", **shared)
         if steps is None:
             return whole

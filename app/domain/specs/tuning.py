@@ -73,7 +73,9 @@ class TuningSpec(TrainingOptions):
     """
 
     kind: Literal["tuning"] = Field(description="Says that this looks for good values.")
-    schedule: Policy = Field(OneCycle(), description="The learning rate over the optimizer steps.")
+    schedule: Policy = Field(
+        OneCycle(), description="The learning rate over the optimizer steps; its `max_lr` stays open."
+    )
     tune: Annotated[tuple[Tuned, ...], Field(max_length=4)] = Field(
         EVERYTHING,
         description="What to look for by the procedures of the service, in this order.",
@@ -105,6 +107,9 @@ class TuningSpec(TrainingOptions):
             raise at_odds("validation", CHOOSES_ON_VALIDATION)
         if self.batch_size == "auto":
             raise at_odds("batch_size", "give a number to begin with; batch_size in tune looks around it")
+        if self.schedule.max_lr != "auto":
+            told = f"values are compared each at a rate that suits it, not all at {self.schedule.max_lr:g}"
+            raise at_odds("schedule", f"{told}; leave max_lr open; a tuning picks it")
         self._check_search()
         return self
 

@@ -65,6 +65,8 @@ class TestHeldOut:
         whole = curve(lowest=0.1)
         found, alone = suggest_from([looked_at(whole, 1)]), suggest_from([whole])
         assert found.landmarks == alone.landmarks
+        assert found.lowest_loss == alone.lowest_loss
+        assert found.lowest_loss < 1.0  # the training loss is 2.3 throughout
         assert (found.max_lr, found.read_from, alone.read_from) == (alone.max_lr, "held_out", "training")
         assert found.reason == f"Read off the loss on held-out images. {alone.reason}"
 

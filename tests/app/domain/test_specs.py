@@ -291,6 +291,10 @@ class TestRangeTestOfATraining:
             assert getattr(sweep, field) == getattr(training, field)
         assert (sweep.kind, sweep.bounds) == ("range_test", (1e-7, 1.0))
 
+    def test_looks_at_held_out_images_where_asked(self):
+        training = parse_spec(TRAINING)
+        assert [training.range_test(held_out=every).held_out for every in (None, 1)] == [None, 1]
+
     def test_nothing_in_a_spec_changes_after_submission(self):
         with pytest.raises(ValidationError, match="frozen"):
             parse_spec(TRAINING).epochs = 3

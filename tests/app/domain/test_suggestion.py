@@ -22,6 +22,16 @@ def valley_curve(*, noise=0.02, seed=0):
     return 2.3 - fall + rise + np.random.default_rng(seed).normal(0, noise, 200)
 
 
+class TestLowestLoss:
+    @pytest.mark.parametrize("noise", [0.01, 0.05])
+    def test_is_that_of_the_smooth_curve(self, noise):
+        """2.3 - 2 / (1 + exp(-3 × 1.67)) + exp(6 × -.83) = 2.3 - 1.987 + .007; single losses go far below."""
+        losses = valley_curve(noise=noise)
+        found = suggest_learning_rate(RATES, losses, stopped="diverged")
+        assert found.lowest_loss == pytest.approx(0.32, abs=noise)
+        assert found.lowest_loss > losses.min() + noise
+
+
 class TestLandmarks:
     def test_lie_where_the_curve_has_them(self):
         found = suggest_learning_rate(RATES, valley_curve(), stopped="diverged").landmarks
@@ -233,7 +243,7 @@ class TestWireShape:
     def test_is_the_contracts(self):
         suggestion = suggest_learning_rate(RATES, valley_curve(), stopped="diverged")
         wire = suggestion.model_dump(mode="json")
-        head = ["max_lr", "min_lr", "rule", "interval", "landmarks", "stopped"]
+        head = ["max_lr", "min_lr", "rule", "interval", "landmarks", "lowest_loss", "stopped"]
         assert list(wire) == [*head, "read_from", "warnings", "reason"]
         assert list(wire["landmarks"]) == ["edge", "steepest", "minimum", "minimum_over_ten", "valley", "divergence"]
         assert isinstance(wire["interval"], list)

@@ -52,7 +52,7 @@ def done(new, answer, *, settled):
 
 
 def curve(edge, max_lr=0.5):
-    return {"max_lr": max_lr, "landmarks": {"edge": edge}}
+    return {"max_lr": max_lr, "landmarks": {"edge": edge}, "lowest_loss": 1.0}
 
 
 class TestBatchSize:
@@ -95,28 +95,7 @@ class TestBatchSize:
         assert standing.decisions[0].values == {}
 
 
-class TestWeightDecay:
-    def test_a_ladder_around_the_prior_then_short_trainings_of_those_with_the_largest_rate(self, tuned):
-        def answer(one):
-            if one.spec.kind == "training":
-                return {True: 0.3, False: 0.5}[one.spec.optimizer.weight_decay > 1e-3]
-            return curve(1.0 if one.spec.optimizer.weight_decay < 1e-2 else 0.2)
-
-        standing, waves = tuned(answer, tune=["weight_decay"])
-        assert waves[0] == ["weight_decay/sweep/given"]
-        assert len(waves[1]) == 6
-        assert len(waves[2]) == 3
-        decision = standing.decisions[0]
-        assert decision.reason.startswith("The prior is ")
-        assert standing.training.optimizer.weight_decay == decision.values["optimizer.weight_decay"]
-        assert 1e-3 < standing.training.optimizer.weight_decay < 1e-2
-        assert sum("edge" in row for row in decision.evidence) == 6
-
-    def test_a_sweep_that_fails_ends_it(self, tuned):
-        standing, waves = tuned(lambda _: None, tune=["weight_decay"])
-        assert waves == [["weight_decay/sweep/given"]]
-        assert standing.decisions[0].values == {}
-
+class TestReuse:
     @pytest.mark.parametrize(
         ("reuse", "sweeps", "trainings"), [(None, True, False), (True, True, True), (False, False, False)]
     )
@@ -256,6 +235,8 @@ class TestSpec:
             ({"tune": []}, "nothing to tune"),
             ({"tune": ["momentum"] * 2}, "twice"),
             ({"trial_epochs": 11}, "longer than"),
+            ({"schedule": {"max_lr": 0.1}}, "not all at 0.1; leave max_lr open; a tuning picks it"),
+            ({"schedule": {"policy": "step", "max_lr": 1}, "tune": ["batch_size"]}, "leave max_lr open"),
         ],
     )
     def test_what_does_not_go_together(self, fields, words):

@@ -1,7 +1,7 @@
 import pytest
 
 from app.domain.specs import Adam, AdamW, ConstantLr, LinearDecay, OneCycle, Sgd, StepDecay
-from app.domain.weight_decay import forgetting_epochs, total_rate, usual_decay, weight_decay_prior
+from app.domain.weight_decay import forgetting_epochs, prior_ratio, total_rate, usual_decay, weight_decay_prior
 
 CONSTANT = ConstantLr(policy="constant")
 HALVES = StepDecay(policy="step", milestones=(0.5,), factor=0.1)
@@ -98,3 +98,20 @@ class TestAdamFamily:
 
     def test_usual_ones_are_the_specs_defaults(self):
         assert [usual_decay(optimizer) for optimizer in (SGD, ADAM, ADAMW)] == [5e-4, 0.0, 0.01]
+
+
+class TestRatio:
+    @pytest.mark.parametrize(
+        ("optimizer", "before", "after", "expected"),
+        [
+            (SGD, 10, 40, 0.25),  # 1 / steps
+            (SGD, 10, 5, 2.0),
+            (ADAMW, 10, 40, 0.5),  # 1 / sqrt(epochs)
+            (SGD, 10, 3, 1.0),  # 300 steps, fewer than 400
+            (ADAM, 10, 40, 1.0),
+        ],
+    )
+    @pytest.mark.parametrize("max_lr", [0.1, 1.0])
+    def test_is_the_same_at_any_rate(self, optimizer, before, after, expected, max_lr):
+        found = prior_ratio(*(prior(optimizer, epochs=epochs, max_lr=max_lr) for epochs in (before, after)))
+        assert found == pytest.approx(expected)

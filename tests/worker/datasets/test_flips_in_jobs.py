@@ -59,6 +59,10 @@ class TestSigns:
         again = line(RANGE_TEST | FLIP, resolved=first.resolved)
         assert (len(first.told), again.told) == (1, [])
 
+    def test_what_a_plan_has_settled_is_no_attempt(self, line):
+        proposed = {"value": {"label_smoothing": 0.1}, "origin": "search", "reason": "."}
+        assert len(line(RANGE_TEST | FLIP, resolved={"proposed": proposed}).told) == 1
+
 
 class TestFolders:
     def test_is_not_guessed_at_whatever_its_name(self, line, make_folder, make_picture, as_source):

@@ -8,11 +8,13 @@ from app.domain.batch_norm import Comparison, Followed
 from app.domain.lifecycle import JobState
 from app.domain.plans import Child, plan_of
 from app.domain.specs import parse_spec
+from worker.reports import tuning
 from worker.reports.tuning import report_tuning
 
 MINIMAL = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "epochs": 10}
 GAPS = Comparison([Followed(0.4, 0.5, 0.9), Followed(0.1, 0.6, 0.9)], 0.49, 0.9).as_dict()
-CURVE = {"learning_rate": [0.01, 0.1, 1.0], "smoothed_loss": [2.3, 1.0, 2.0]}
+CURVE = {"learning_rate": [1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0], "smoothed_loss": [2.3, 2.3, 2.3, 1.0, 2.0, 2.3]}
+LOOKS = {"held_out_loss": [1.5] * 6}
 SETTLED = {
     "batch_size": {"value": 32, "origin": "measured", "reason": "the gradient noise scale is 40"},
     "noise_scale": {"value": 40.0, "origin": "measured", "reason": "equally large"},
@@ -25,7 +27,9 @@ def record_of(new):
     facts = {"key": new.key, "id": f"job_{new.key}", "kind": spec["kind"], "state": "succeeded", "error": None}
     facts |= {"spec": spec, "resolved": SETTLED if name == "auto" else {}, "seconds": 3.0, "steps": 10}
     if spec["kind"] == "range_test":
-        return facts | {"result": {"max_lr": 0.5, "landmarks": {"edge": 1.0}}, "sweep": CURVE}
+        curve = CURVE | (LOOKS if spec["held_out"] else {})
+        read = {"max_lr": 0.5, "landmarks": {"edge": 1.0}, "lowest_loss": 1.0}
+        return facts | {"result": read, "sweep": curve}
     last = {"validation_loss": 0.4, "validation_accuracy": 0.9}
     result = {"last": last, "seconds": 2.0, "epochs_run": new.spec.epochs, "batch_norm": GAPS}
     return facts | {"result": result, "sweep": None}
@@ -70,6 +74,17 @@ class TestPictures:
         assert "32 is recommended: the gradient noise scale is 40." in result["decisions"][0]["reason"]
         assert "<!-- gradient noise scale 40 -->" in (folder / "noise_scale.svg").read_text()
         assert "<!-- batch size 32 -->" in (folder / "noise_scale.svg").read_text()
+
+
+class TestSweeps:
+    @pytest.mark.parametrize(("stage", "losses"), [("momentum", {1.0, 2.0, 2.3}), ("weight_decay", {1.5})])
+    def test_are_drawn_by_the_loss_that_they_were_read_off(self, reported, monkeypatch, stage, losses):
+        drawn, plot = [], tuning.plot_sweeps
+        monkeypatch.setattr(
+            tuning, "plot_sweeps", lambda sweeps, **about: drawn.extend(sweeps) or plot(sweeps, **about)
+        )
+        reported(tune=[stage])
+        assert {round(float(loss), 6) for one in drawn for loss in one.losses} == losses
 
 
 class TestTables:

@@ -95,6 +95,11 @@ def size_of(training: TrainingSpec) -> int:
     return training.batch_size
 
 
+def steps_of(training: TrainingSpec, steps: int, *, given: int) -> int:
+    """Those of an epoch with the training's batch size, from how many they are with the one that was given."""
+    return max(1, steps * given // size_of(training))
+
+
 def _size(advised: Child) -> int:
     return int(advised.resolved["batch_size"]["value"])
 

@@ -11,7 +11,7 @@ from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
 from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
 from app.domain.plans.tuning.searching import Propose, SearchStage
 from app.domain.plans.tuning.stage import Decision, Stage
-from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
+from app.domain.plans.tuning.weight_decay import WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
 from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
@@ -54,9 +54,9 @@ class TuningPlan:
     def _times(self, training: TrainingSpec) -> int:
         counts = {
             "batch_size": 2 * _SIZES,
-            "weight_decay": 1 + len(LADDER) + MOST_TRIED,
+            "weight_decay": WeightDecayStage.most_sweeps + WeightDecayStage.most_trials,
             "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
-            "batch_norm_momentum": int(_has_batch_norm(training)),
+            "batch_norm_momentum": int(has_batch_norm(training)),
         }
         return sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
 
@@ -96,7 +96,7 @@ class TuningPlan:
         return most is not None and sum(child.seconds for child in children.values()) >= most
 
     def _stages(self, training: TrainingSpec, steps_per_epoch: int, propose: Propose) -> list[Stage]:
-        epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, _has_batch_norm(training)
+        epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, has_batch_norm(training)
         made: dict[str, Stage] = {
             "batch_size": BatchSizeStage(
                 epochs=epochs, images=steps_per_epoch * size_of(training) * training.accumulation_steps
@@ -117,7 +117,8 @@ def _is_busy(stage: Stage, children: Children) -> bool:
     return any(not child.ended for key, child in children.items() if key.startswith(f"{stage.name}/"))
 
 
-def _has_batch_norm(training: TrainingSpec) -> bool:
+def has_batch_norm(training: TrainingSpec) -> bool:
+    """Whether its network has any."""
     if isinstance(training.architecture, CustomArchitecture):
         return '"type":"batch_norm"' in training.architecture.model_dump_json()
     return architectures()[training.architecture.name].batch_norm

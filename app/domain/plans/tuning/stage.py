@@ -56,9 +56,9 @@ def have_ended(wanted: Iterable[NewChild], children: Children) -> bool:
     return all(one.key in children and children[one.key].ended for one in wanted)
 
 
-def sweep(training: TrainingSpec, values: Mapping[str, Any]) -> RangeTestSpec:
-    """The range test of the training with these values."""
-    return changed(training, values).range_test()
+def sweep(training: TrainingSpec, values: Mapping[str, Any], *, held_out: int | None = None) -> RangeTestSpec:
+    """The range test of the training with these values, read off the held-out loss every so many steps if asked."""
+    return changed(training, values).range_test(held_out=held_out)
 
 
 def tried(children: Children, keys: Mapping[Any, str]) -> list[Tried]:
