@@ -125,6 +125,33 @@ class TestOrder:
     )
     @pytest.mark.parametrize("before", [None, "job_" + "z" * 26])
     def test_comes_from_an_index(self, client, wanted, before):
+        steps = self.plan(client, wanted, before)
+        assert any("ix_jobs_list" in step or "ix_job_tags_tag_job_id" in step for step in steps), steps
+
+    @pytest.mark.parametrize(
+        "filters",
+        [
+            {},
+            {"states": ["running"]},
+            {"kinds": ["training"]},
+            {"kinds": ["training", "range_test"], "states": ["failed", "cancelled"]},
+            {"parent_id": "job_" + "0" * 26},
+            {"parent_id": "job_" + "0" * 26, "states": ["running"]},
+        ],
+    )
+    @pytest.mark.parametrize("before", [None, "job_" + "z" * 26])
+    def test_an_owners_comes_from_one_that_leaves_out_children(self, client, filters, before):
+        steps = self.plan(client, JobFilter(owner="ann", **filters), before)
+        bounds = "owner=? AND parent_id=?" + (" AND id<?" if before else "")
+        assert f"SEARCH jobs USING INDEX ix_jobs_owner_list ({bounds})" in steps
+
+    @pytest.mark.parametrize("before", [None, "job_" + "z" * 26])
+    def test_an_owners_with_a_tag_comes_from_that_of_tags(self, client, before):
+        steps = self.plan(client, JobFilter(owner="ann", tags=["a"], states=["running"]), before)
+        assert any("ix_job_tags_tag_job_id" in step for step in steps), steps
+
+    def plan(self, client, wanted, before):
+        """The steps by which such a page is read, none of which goes through a whole table or sorts."""
         engine = client.app.state.parts.database.engine
         asked = []
         event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
@@ -134,4 +161,4 @@ class TestOrder:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             steps = [row[-1] for row in plan]
         assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
-        assert any("ix_jobs_list" in step or "ix_job_tags_tag_job_id" in step for step in steps), steps
+        return steps
