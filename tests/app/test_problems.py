@@ -197,6 +197,20 @@ class TestDatabaseDown:
         assert cut_off.get("/healthz").status_code == 200
 
 
+class TestReadOnlyDatabase:
+    """As PostgreSQL is behind a failover, while its address still leads to the old primary."""
+
+    def test_what_writes_is_asked_to_come_again(self, problem, postgresql_settings, queue, in_process):
+        url = f"{postgresql_settings.database_url}?options=-cdefault_transaction_read_only%3Don"
+        settings = Settings(data_dir=postgresql_settings.data_dir, database_url=url)
+        with in_process(settings, queue) as client:
+            refused = client.post("/v1/jobs", json=MINIMAL)
+            assert problem(refused, 503)["code"] == "database_unavailable"
+            assert int(refused.headers["retry-after"]) > 0
+            assert client.get("/v1/jobs").json()["items"] == []
+        assert queue.hints == []
+
+
 class TestSchemaBehind:
     """An operator who forgot to migrate reads what to do, not a traceback."""
 
