@@ -125,7 +125,7 @@ def pause_job(job_id: str, once: JustOnce) -> Response:
 @router.post("/{job_id}/resume", response_model=JobOut)
 def resume_job(job_id: str, parts: Parts, once: JustOnce) -> Response:
     """Queue a paused job again; it goes on from its checkpoint, with its whole time limit."""
-    response = _asked(job_id, once, Verb.RESUME)
+    response = _asked(job_id, once, Verb.RESUME, most_waiting=parts.settings.max_waiting_per_owner)
     parts.queue.hint(job_id)
     return response
 
@@ -150,9 +150,9 @@ def _again(job_id: str, parts: State, once: JustOnce, *, verb: str, changes: Cha
     return _made(parts, once, lambda session: service.again(session, job_id, once.caller, **options))
 
 
-def _asked(job_id: str, once: JustOnce, verb: Verb) -> Response:
+def _asked(job_id: str, once: JustOnce, verb: Verb, *, most_waiting: int | None = None) -> Response:
     def work(session: Session) -> Answer:
-        job = service.ask(session, job_id, verb, once.caller)
+        job = service.ask(session, job_id, verb, once.caller, most_waiting=most_waiting)
         session.flush()
         return Answer.of(JobOut.whole(job, plots=service.plot_names(session, job_id)))
 

@@ -168,7 +168,7 @@ class Recorder:
         yield replace(good, status=409, headers=KEY), faults.held_key(self.world, OWNER, KEY["Idempotency-Key"])
         self._send(Ask("pause_job", 200, path={"job_id": "paused"}, headers=OTHER_KEY))
         yield replace(good, status=422, headers=OTHER_KEY), None
-        if good.operation in ("submit_job", "retry_job", "clone_job"):
+        if good.operation in ("submit_job", "resume_job", "retry_job", "clone_job"):
             yield replace(good, status=429), faults.no_more_waiting(self.world)
 
     def cut_off_an_upload(self) -> None:
