@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.artifacts.store import ArtifactStore
 from app.callers import Caller, administrator
 from app.datasets.service import DatasetFacts, named_for_import, resolve
+from app.db.locks import lock_owner
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
 from app.db.types import database_now
@@ -139,7 +140,10 @@ _WAIT = "Look again in a moment: GET …/jobs/{id} shows its state."
 
 
 def _refuse_too_many(jobs: JobRepository, owner: str, most: int | None, *, beside: str | None = None) -> None:
-    if most is None or jobs.count_waiting(owner, most=most, beside=beside) < most:
+    if most is None:
+        return
+    lock_owner(jobs.session, owner, adding="jobs")
+    if jobs.count_waiting(owner, most=most, beside=beside) < most:
         return
     detail = f"{owner} has as many jobs that wait, or plans that have not ended, as may be: {most:,}."
     hint = "Come again once jobs have begun or plans have ended, or cancel what is not needed."

@@ -1,6 +1,14 @@
 """How many jobs of one owner may wait: submitted, made anew or resumed."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
+
+from app.callers import administrator
+from app.domain.lifecycle import Verb
+from app.errors import TooManyRequests
+from app.jobs import service
+from app.jobs.schemas import TrainingSubmission
 
 BODY = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
 COMPARISON = {"kind": "comparison", "dataset": "digits", "architecture": "mlp", "epochs": 4, "fractions": [0.5]}
@@ -91,3 +99,29 @@ class TestResuming:
     def test_what_cannot_be_resumed_says_so_first(self, client, put):
         queued = [put(state="queued") for _ in range(MOST)]
         assert self.resume(client, queued[0]).json()["code"] == "job_not_paused"
+
+
+class TestAtOnce:
+    """Two transactions of which neither sees what the other has not committed yet."""
+
+    def submit(self, session):
+        service.submit(session, TrainingSubmission(**BODY), administrator(), most_waiting=1)
+
+    @pytest.mark.parametrize("verb", ["submit", "resume"])
+    def test_the_second_waits_and_is_refused(self, database, put_job, verb):
+        paused = put_job(database, owner="admin", state="paused")
+
+        def second():
+            with database.transaction() as session:
+                if verb == "submit":
+                    self.submit(session)
+                else:
+                    service.ask(session, paused, Verb.RESUME, administrator(), most_waiting=1)
+
+        with ThreadPoolExecutor(1) as other:
+            with database.transaction() as session:
+                self.submit(session)
+                asked = other.submit(second)
+                assert not wait([asked], timeout=0.3).done
+            with pytest.raises(TooManyRequests):
+                asked.result(10)
