@@ -38,6 +38,7 @@ def _file(operation: str, name: str = "") -> list[Ask]:
     return [
         Ask(operation, 200, "whole", **about),
         Ask(operation, 206, "part", headers={"Range": "bytes=0-9"}, **about),
+        Ask(operation, 200, "whole", headers={"Range": "bytes=0-9", "If-Range": '"of another version"'}, **about),
         Ask(operation, 416, headers={"Range": "bytes=9999999-"}, **about),
     ]
 
