@@ -17,7 +17,7 @@ Refusal = tuple[str, str]  #: status and code
 _SCOPES = {
     "live": "no key",
     "ready": "no key",
-    "metrics": "any key",
+    "metrics": "`admin`",
     "preview_schedule": "`read`",
     "add_dataset": "`submit`, or `admin` to register a folder",
 }

@@ -50,7 +50,7 @@ _PETS = {"name": "my pets", "path": "{folder}/images/pets"}
 ASKS = [
     Ask("live", 200, "live"),
     Ask("ready", 200, "ready"),
-    Ask("metrics", 200, "figures", excerpt="supercycle_jobs"),
+    Ask("metrics", 200, "figures", by="operator", excerpt="supercycle_jobs"),
     # Jobs
     Ask("submit_job", 202, "training", body=TRAINING),
     Ask("submit_job", 202, "range_test", body=RANGE_TEST),
@@ -200,6 +200,8 @@ ASKS += [Ask("submit_job", 422, body=MINIMAL | change) for change in WRONG_JOBS]
 ASKS += [Ask("submit_job", 422, body={"kind": "dataset_import", "dataset": "EuroSat"})]
 ASKS += [Ask("submit_job", 422, body=MINIMAL | {"dataset": "EuroSAT"})]
 ASKS += [Ask("submit_job", 422, body=json.dumps(MINIMAL)[:-1] + ', "ema": 1e999}')]
+
+ASKS += [Ask("metrics", 403)]
 
 # What is no operation.
 ASKS += [Ask("", 404, path={"place": "/v1/nope"}), Ask("", 405, path={"place": "/v1/jobs"})]
