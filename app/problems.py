@@ -121,7 +121,8 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     if state in _UNDEFINED or _UNDEFINED_WORDS.search(str(error.orig)):
         log.error("the schema is behind", error=str(error.orig), request_id=request_id(request))
         detail = "The database's schema is older than this version of the service."
-        return respond(request, Unavailable("schema_behind", detail, "Run `supercycle migrate` on the server."))
+        hint = "Run `supercycle migrate` on the server."
+        return respond(request, Unavailable("schema_behind", detail, hint, retry_after_seconds=30))
     if state in _FULL:
         log.error("the database is full", error=str(error.orig), request_id=request_id(request))
         detail = "The server's disk has no room for this; nothing was changed."

@@ -220,6 +220,7 @@ class TestSchemaBehind:
             body = problem(response, 503)
             assert body["code"] == "schema_behind"
             assert "supercycle migrate" in body["hint"]
+            assert int(response.headers["retry-after"]) > 0
 
         return check
 
