@@ -20,7 +20,7 @@ COLUMNS = ("id", "kind", "name", "state", "phase", "done", "created")
 def list_jobs(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help="range_test, training, comparison, dataset_import.")
+        str | None, typer.Option(metavar="KIND", help="range_test, training, comparison, tuning, auto, dataset_import.")
     ] = None,
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")

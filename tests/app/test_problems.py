@@ -106,6 +106,8 @@ class TestFields:
             ("limit=x", "limit", "wrong_type"),
             ("state=done", "state", "unknown_option"),
             ("state=queued&state=done", "state", "unknown_option"),
+            ("kind=trainig", "kind", "unknown_option"),
+            ("kind=training&kind=trainig", "kind", "unknown_option"),
             ("cursor=%3F", "cursor", "invalid_cursor"),
             ("status=running", "status", "unknown_parameter"),
             ("limit=5&x=&x=1", "x", "unknown_parameter"),
@@ -119,6 +121,10 @@ class TestFields:
         errors = problem(client.get(f"/v1/jobs?{query}"), 422)["errors"]
         assert [(error["parameter"], error["code"]) for error in errors] == [(parameter, code)]
         assert "pointer" not in errors[0]
+
+    def test_a_kind_that_there_is_not_names_those_there_are(self, problem, client):
+        [error] = problem(client.get("/v1/jobs?kind=trainig"), 422)["errors"]
+        assert all(kind in error["detail"] for kind in ("range_test", "training", "tuning", "dataset_import"))
 
     def test_an_unknown_parameter_says_which_there_are(self, problem, client):
         body = problem(client.get("/v1/jobs?status=running"), 422)

@@ -147,6 +147,7 @@ ASKS = [
     *(Ask(name, 422, query={"limit": 0}) for name in _LISTS),
     *(Ask(name, 422, query={"cursor": "MQ=="}) for name in _LISTS),
     Ask("list_jobs", 422, query={"state": "done"}),
+    Ask("list_jobs", 422, query={"kind": "trainig"}),
     Ask("list_deliveries", 422, path={"webhook_id": "webhook"}, query={"limit": "many"}),
     Ask("list_deliveries", 422, path={"webhook_id": "webhook"}, query={"cursor": "MQ=="}),
 ]
