@@ -17,10 +17,11 @@ Refusal = tuple[str, str]  #: status and code
 _SCOPES = {
     "live": "no key",
     "ready": "no key",
-    "metrics": "any key",
+    "metrics": "`admin`",
     "preview_schedule": "`read`",
     "add_dataset": "`submit`, or `admin` to register a folder",
 }
+_ANYWHERE = ("X-Request-ID",)  #: parameters of every operation, which the page speaks of once
 _GROUPS = ("jobs", "datasets", "models", "architectures", "schedules", "webhooks", "health")
 
 
@@ -58,7 +59,7 @@ class Operations:
         yield f"`{operation['operationId']}`, needs {scope_of(method, operation)}."
         yield from ("", " ".join(operation["description"].split()))
         parameters = [self._resolved(one) for one in operation.get("parameters", [])]
-        if asked := [one for one in parameters if one["in"] != "path"]:
+        if asked := [one for one in parameters if one["in"] != "path" and one["name"] not in _ANYWHERE]:
             yield from ("", "| parameter | in | takes | default | meaning |", "|---|---|---|---|---|")
             yield from (self._parameter(one) for one in asked)
         yield ""

@@ -13,7 +13,7 @@ class Scope(StrEnum):
 
     READ = "read"  #: look at one's own
     SUBMIT = "submit"  #: make, change and delete one's own
-    ADMIN = "admin"  #: both, of every owner, and register folders of the server
+    ADMIN = "admin"  #: both, of every owner, register folders of the server, and read its figures
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     max_waiting_per_owner: int | None = Field(
         None,
         gt=0,
-        description="How many jobs of one owner may wait for a worker; one more is a 429. Without it, any number.",
+        description="How many jobs of one owner may wait for a worker, where a plan counts as one until it has ended; "
+        "one more, submitted or resumed, is a 429. Without it, any number.",
     )
     checkpoint_seconds: float = Field(
         60.0,

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from obstore.exceptions import BaseError as StoreError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -66,7 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for failed in (OperationalError, InterfaceError, ProgrammingError):
+    for failed in (OperationalError, InterfaceError, InternalError, ProgrammingError):
         app.add_exception_handler(failed, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_database_away)
     app.add_exception_handler(StoreError, _on_store_error)
@@ -121,7 +121,8 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     if state in _UNDEFINED or _UNDEFINED_WORDS.search(str(error.orig)):
         log.error("the schema is behind", error=str(error.orig), request_id=request_id(request))
         detail = "The database's schema is older than this version of the service."
-        return respond(request, Unavailable("schema_behind", detail, "Run `supercycle migrate` on the server."))
+        hint = "Run `supercycle migrate` on the server."
+        return respond(request, Unavailable("schema_behind", detail, hint, retry_after_seconds=30))
     if state in _FULL:
         log.error("the database is full", error=str(error.orig), request_id=request_id(request))
         detail = "The server's disk has no room for this; nothing was changed."

@@ -29,6 +29,11 @@ async def permit_reading(caller: Authenticated) -> None:
     caller.require(Scope.READ)
 
 
+async def permit_all(caller: Authenticated) -> None:
+    """Raise for all but an administrator: what is shown is of every owner."""
+    caller.require(Scope.ADMIN)
+
+
 def hold_key(request: Request) -> AbstractContextManager[Held]:
     """Have the key of a request looked at again for as long as it lasts: `is_lost` says that it lets nobody in."""
     return state_of(request).held_keys.hold(_shown(request))

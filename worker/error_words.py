@@ -53,7 +53,8 @@ ANSWERS = {
     "storage_full": "The server's disk or database is full. Nothing was changed.",
     "storage_unavailable": "The storage of files is down or out of reach.",
     "too_long": "A text or a list is longer than it may be.",
-    "too_many_waiting": "So many jobs of the owner's wait already as may wait. `Retry-After` says when to come again.",
+    "too_many_waiting": "So many of the owner's jobs wait, or are plans that have not ended, as may. `Retry-After` "
+    "says when to come again.",
     "too_many_webhooks": "The owner has as many webhooks as may be.",
     "too_short": "A text or a list is shorter than it may be, or empty.",
     "unauthorized": "There is no key, or none that is good: unknown, revoked and expired are not told apart.",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import case, delete, exists, func, or_, select, text
+from sqlalchemy import case, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.datasets.quotas import Holdings
@@ -64,12 +64,6 @@ class DatasetRepository:
         """The one that has waited longest to be checked, or None."""
         statement = select(DatasetTable).where(DatasetTable.state == "validating").order_by(DatasetTable.id)
         return self.session.scalars(statement.limit(1)).one_or_none()
-
-    def lock_owner(self, owner: str) -> None:
-        """Let nobody else add a set for this owner until the transaction ends; SQLite has one writer anyway."""
-        if self.session.get_bind().dialect.name == "postgresql":
-            ours = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-            self.session.execute(ours, {"name": f"supercycle datasets {owner}"})
 
     def holdings(self, owner: str) -> Holdings:
         """What this owner has; an archive that waits for its check counts, a folder of the server takes nothing."""

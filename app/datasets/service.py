@@ -20,6 +20,7 @@ from app.config import Settings
 from app.datasets.facts import DatasetFacts, built_in_by_id, built_in_by_name, of_published, of_row
 from app.datasets.quotas import NO_QUOTA, Holdings, Quota
 from app.datasets.repository import DatasetRepository
+from app.db.locks import lock_owner
 from app.db.session import Database
 from app.db.tables import DatasetTable
 from app.domain import published
@@ -123,9 +124,8 @@ class NewDataset:
 def add(session: Session, new: NewDataset, quota: Quota = NO_QUOTA) -> DatasetTable:
     """Store a dataset that the keeper then checks; raises Conflict past the quota of its owner."""
     if quota.is_set:
-        datasets = DatasetRepository(session)
-        datasets.lock_owner(new.owner)
-        held = datasets.holdings(new.owner)
+        lock_owner(session, new.owner, adding="datasets")
+        held = DatasetRepository(session).holdings(new.owner)
         held.refuse_another(quota)
         held.refuse_bytes(quota, new.size or 0)
     row = DatasetTable(

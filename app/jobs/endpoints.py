@@ -17,7 +17,7 @@ from app.idempotency.once import Answer, JustOnce
 from app.jobs import listing, rows, service
 from app.jobs.estimate import Estimate, estimate
 from app.jobs.listing import JobFilter
-from app.jobs.schemas import JobOut, JobPage, JobSubmission
+from app.jobs.schemas import JobOut, JobPage, JobSubmission, Kind
 from app.jobs.watcher import Head
 from app.paging import Paging
 from app.security import Authenticated, authenticate, hold_key
@@ -26,7 +26,7 @@ from app.state import Parts, State
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 RETRY_AFTER_SECONDS = "1"
-Kinds = Annotated[list[str] | None, Query(max_length=20, description="Only jobs of this kind, or of one of these.")]
+Kinds = Annotated[list[Kind] | None, Query(max_length=20, description="Only jobs of this kind, or of one of these.")]
 States = Annotated[list[JobState] | None, Query(max_length=20, description="Only jobs in one of these states.")]
 # Each tag is a subquery of its own.
 Tags = Annotated[list[str] | None, Query(max_length=20, description="Only jobs with this tag, or with all of these.")]
@@ -83,7 +83,7 @@ async def list_jobs(
 ) -> Response:
     """Jobs, newest first, without their specs and results."""
     wanted = JobFilter(
-        kinds=kind or [], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
+        kinds=[*(kind or [])], states=[*(state or [])], tags=tag or [], parent_id=parent_id, owner=caller.only
     )
     with parts.database.reading_rows() as connection:
         jobs = listing.page(connection, wanted, limit=page.rows, before=page.after)
@@ -125,7 +125,7 @@ def pause_job(job_id: str, once: JustOnce) -> Response:
 @router.post("/{job_id}/resume", response_model=JobOut)
 def resume_job(job_id: str, parts: Parts, once: JustOnce) -> Response:
     """Queue a paused job again; it goes on from its checkpoint, with its whole time limit."""
-    response = _asked(job_id, once, Verb.RESUME)
+    response = _asked(job_id, once, Verb.RESUME, most_waiting=parts.settings.max_waiting_per_owner)
     parts.queue.hint(job_id)
     return response
 
@@ -150,9 +150,9 @@ def _again(job_id: str, parts: State, once: JustOnce, *, verb: str, changes: Cha
     return _made(parts, once, lambda session: service.again(session, job_id, once.caller, **options))
 
 
-def _asked(job_id: str, once: JustOnce, verb: Verb) -> Response:
+def _asked(job_id: str, once: JustOnce, verb: Verb, *, most_waiting: int | None = None) -> Response:
     def work(session: Session) -> Answer:
-        job = service.ask(session, job_id, verb, once.caller)
+        job = service.ask(session, job_id, verb, once.caller, most_waiting=most_waiting)
         session.flush()
         return Answer.of(JobOut.whole(job, plots=service.plot_names(session, job_id)))
 

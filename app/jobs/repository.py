@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
-from sqlalchemy import Select, Text, cast, delete, func, insert, select, update
+from sqlalchemy import Select, Text, and_, cast, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.db.lists import of_owner
@@ -13,6 +13,7 @@ from app.db.session import note_moved
 from app.db.tables import JobEventTable, JobTable
 from app.db.types import now_seconds
 from app.domain.lifecycle import ENDED, LIVE, JobState, check_move
+from app.domain.specs import PLAN_KINDS
 from app.webhooks.outbox import tell_of_job
 
 CANCELLED = {
@@ -146,10 +147,14 @@ class JobRepository:
         statement = update(JobTable).where(JobTable.id == job_id, JobTable.model_id == model_id)
         self.session.execute(statement.values(model_id=None, revision=JobTable.revision + 1))
 
-    def count_waiting(self, owner: str, *, most: int) -> int:
-        """How many jobs of an owner wait, a plan's as one; counts no further than `most`."""
-        mine = JobTable.owner == owner, JobTable.state == JobState.QUEUED, JobTable.parent_id.is_(None)
-        waiting = select(JobTable.id).where(*mine).limit(most)
+    def count_waiting(self, owner: str, *, most: int, beside: str | None = None) -> int:
+        """How many jobs of an owner wait, `beside` one; counts no further than `most`.
+
+        A plan is one until it has ended, with all its jobs: it runs as soon as a keeper sees it, whoever is busy.
+        """
+        goes_on = and_(JobTable.kind.in_(PLAN_KINDS), JobTable.state.not_in(ENDED))
+        mine = JobTable.owner == owner, JobTable.parent_id.is_(None), JobTable.id != (beside or "")
+        waiting = select(JobTable.id).where(*mine, or_(JobTable.state == JobState.QUEUED, goes_on)).limit(most)
         return self.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
     def count_by_kind_and_state(self) -> list[tuple[str, str, int]]:

@@ -90,6 +90,7 @@ Submission = (
     | TuningSubmission
     | AutoSubmission
 )
+Kind = Literal["range_test", "training", "dataset_import", "comparison", "tuning", "auto"]
 JobSubmission = Annotated[Submission, Field(discriminator="kind")]
 
 

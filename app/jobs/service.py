@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.artifacts.store import ArtifactStore
 from app.callers import Caller, administrator
 from app.datasets.service import DatasetFacts, named_for_import, resolve
+from app.db.locks import lock_owner
 from app.db.session import Database
 from app.db.tables import ArtifactTable, JobTable, JobTagTable
 from app.db.types import database_now
@@ -40,8 +41,7 @@ def submit(
     """
     spec, dataset = checked(session, submission, caller)
     jobs = JobRepository(session)
-    if most_waiting is not None and jobs.count_waiting(caller.owner, most=most_waiting) >= most_waiting:
-        raise _too_many(most_waiting)
+    _refuse_too_many(jobs, caller.owner, most_waiting)
     envelope = submission.model_dump(include=set(DeviceEnvelope.model_fields) - {"tags"})
     job = JobTable(
         id=new_id("job"),
@@ -105,14 +105,19 @@ def find(session: Session, id: str, caller: Caller) -> JobTable:
     return job
 
 
-def ask(session: Session, id: str, verb: Verb, caller: Caller) -> JobTable:
-    """Cancel, pause or resume a job; a running one stops within a batch. Asking twice is asking once."""
+def ask(session: Session, id: str, verb: Verb, caller: Caller, *, most_waiting: int | None = None) -> JobTable:
+    """Cancel, pause or resume a job; a running one stops within a batch. Asking twice is asking once.
+
+    One that is resumed waits again, so with `most_waiting` its owner is refused as one who submits it.
+    """
     jobs = JobRepository(session)
     job = _lock(jobs, id, caller)
     state = JobState(job.state)
     to = after_verb(verb, state)
     if to is None:
         raise _conflict(verb, state)
+    if verb is Verb.RESUME and job.parent_id is None:  # of a plan's, the plan is counted
+        _refuse_too_many(jobs, job.owner, most_waiting, beside=job.id)
     if to is not state:
         jobs.move(job, to)
     if verb is Verb.RESUME:
@@ -135,10 +140,15 @@ _PAST = {JobState.SUCCEEDED: "succeeded", JobState.FAILED: "failed", JobState.CA
 _WAIT = "Look again in a moment: GET …/jobs/{id} shows its state."
 
 
-def _too_many(most: int) -> TooManyRequests:
-    detail = f"{most:,} jobs of yours wait already, which is as many as may."
-    hint = "Submit more once some have begun, or cancel what is not needed."
-    return TooManyRequests("too_many_waiting", detail, hint, retry_after_seconds=30)
+def _refuse_too_many(jobs: JobRepository, owner: str, most: int | None, *, beside: str | None = None) -> None:
+    if most is None:
+        return
+    lock_owner(jobs.session, owner, adding="jobs")
+    if jobs.count_waiting(owner, most=most, beside=beside) < most:
+        return
+    detail = f"{owner} has as many jobs that wait, or plans that have not ended, as may be: {most:,}."
+    hint = "Come again once jobs have begun or plans have ended, or cancel what is not needed."
+    raise TooManyRequests("too_many_waiting", detail, hint, retry_after_seconds=30)
 
 
 def delete(database: Database, store: ArtifactStore, id: str, caller: Caller) -> None:

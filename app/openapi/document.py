@@ -40,6 +40,8 @@ def complete(document: Part) -> None:
     for operation in _operations(document):
         _complete(operation, recorded()["operations"].get(operation["operationId"], {}))
     share(document)
+    for status, codes in recorded()["anywhere"].items():  # no operation answers it, but an address, or the server
+        components["responses"]["-".join([status, *codes])] = _refused(codes)
     for event, body in recorded()["webhooks"].items():
         content = document["webhooks"][event]["post"]["requestBody"]["content"]["application/json"]
         content["examples"] = {event: {"value": body}}

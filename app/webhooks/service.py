@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from app.callers import Caller
+from app.db.locks import lock_owner
 from app.db.tables import WebhookDeliveryTable, WebhookTable
 from app.errors import Conflict, NotFound, not_found, refused
 from app.ids import is_id, new_id
@@ -25,6 +26,7 @@ def add(session: Session, wanted: NewWebhook, caller: Caller, *, private_allowed
     except NotAllowed as error:
         hint = "Give a public https:// address. The operator can allow others with SUPERCYCLE_WEBHOOK_PRIVATE_HOSTS."
         raise refused("#/url", code="webhook_url_not_allowed", detail=str(error), hint=hint) from error
+    lock_owner(session, caller.owner, adding="webhooks")
     webhooks = WebhookRepository(session)
     if webhooks.count(caller.owner) >= MOST_PER_OWNER:
         detail = f"{caller.owner} has {MOST_PER_OWNER} webhooks, which is as many as may be."

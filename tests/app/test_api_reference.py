@@ -12,6 +12,7 @@ from app.api_reference import PAGE, render
 from app.callers import Scope
 from app.config import Settings
 from app.http import LONGEST_WAIT_SECONDS
+from app.jobs.estimate import Estimate
 from app.main import create_app
 from app.protocol import MOST_HEAD_BYTES
 from app.webhooks.service import MOST_PER_OWNER
@@ -84,6 +85,17 @@ class TestScopes:
 
 
 class TestWords:
+    def section(self, title):
+        return re.search(rf"^## {title}\n(.*?)(?=^## )", TEXT, re.DOTALL | re.MULTILINE)[1]
+
+    def test_what_is_said_of_a_trial_is_all_there(self):
+        named = set(re.findall(r"`(\w+)`", self.section("Trying first")))
+        assert Estimate.model_fields.keys() - named == set()
+
+    def test_every_limit_is_there(self):
+        settings = {f"SUPERCYCLE_{name.upper()}" for name in Settings.model_fields if name.startswith("max_")}
+        assert settings - set(re.findall(r"`(SUPERCYCLE_\w+)`", self.section("Limits"))) == set()
+
     def test_scopes_are_all_there(self):
         assert set(re.findall(r"^\| `(\w+)` \| (?:to|both)", TEXT, re.MULTILINE)) == {scope.value for scope in Scope}
 

@@ -124,6 +124,21 @@ class TestAdministrator:
         assert (made["owner"], made["source_id"]) == ("ann", job)
 
 
+class TestFigures:
+    """What Prometheus reads tells of all owners alike."""
+
+    def test_they_are_the_administrators(self, client, header_of, foreign):
+        refused = client.get("/metrics", headers=header_of("ben", Scope.READ, Scope.SUBMIT))
+        assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+        assert "supercycle_jobs" not in refused.text
+        shown = client.get("/metrics", headers=header_of("root", Scope.ADMIN))
+        assert 'supercycle_jobs{kind="training",state="succeeded"} 1.0' in shown.text
+
+    def test_without_any_key_they_are_everybodys(self, client, put_job):
+        put_job(client.app.state.parts.database, owner="ann")
+        assert 'supercycle_jobs{kind="training",state="queued"} 1.0' in client.get("/metrics").text
+
+
 class TestScopes:
     @pytest.mark.parametrize(
         ("scope", "method", "path", "status"),
@@ -137,6 +152,9 @@ class TestScopes:
             (Scope.SUBMIT, "POST", "/v1/schedules/preview", 403),
             (Scope.ADMIN, "GET", "/v1/jobs", 200),
             (Scope.ADMIN, "POST", "/v1/jobs", 202),
+            (Scope.READ, "GET", "/metrics", 403),  # which counts everybody's
+            (Scope.SUBMIT, "GET", "/metrics", 403),
+            (Scope.ADMIN, "GET", "/metrics", 200),
         ],
     )
     def test_each_opens_its_own(self, client, header_of, scope, method, path, status):

@@ -44,6 +44,40 @@ class TestProblems:
         assert shared_client.app.openapi() is shared_client.app.openapi()
 
 
+class TestHeaders:
+    def names(self, document, answer):
+        found = answer
+        if "$ref" in answer:
+            found = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        return found.get("headers", {})
+
+    def asked(self, operation):
+        references = [one["$ref"] for one in operation.get("parameters", []) if "$ref" in one]
+        return {reference.rpartition("/")[2] for reference in references}
+
+    def test_every_answer_has_a_request_id_and_every_request_may(self, document, operations):
+        for place, operation in operations.items():
+            assert "X-Request-ID" in self.asked(operation), place
+            for status, answer in operation["responses"].items():
+                assert "X-Request-ID" in self.names(document, answer), (place, status)
+
+    def test_what_is_done_once_says_when_it_was_done_before(self, document, operations):
+        for place, operation in operations.items():
+            takes_key = any(one.get("name") == "Idempotency-Key" for one in operation.get("parameters", []))
+            granted = [answer for status, answer in operation["responses"].items() if status in ("200", "201", "202")]
+            says = any("Idempotent-Replayed" in self.names(document, answer) for answer in granted)
+            assert says == takes_key, place
+
+    def test_a_part_of_a_file_may_be_of_one_version(self, operations):
+        places = [place for place, operation in operations.items() if "Range" in self.asked(operation)]
+        assert len(places) == 4
+        assert all("If-Range" in self.asked(operations[place]) for place in places)
+
+    def test_a_method_that_there_is_not_names_those_there_are(self, document):
+        answer = document["components"]["responses"]["405-method_not_allowed"]
+        assert "Allow" in self.names(document, answer)
+
+
 class TestSpecs:
     @pytest.mark.parametrize("name", SPECS)
     def test_every_field_describes_itself(self, document, name):

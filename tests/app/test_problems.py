@@ -106,6 +106,8 @@ class TestFields:
             ("limit=x", "limit", "wrong_type"),
             ("state=done", "state", "unknown_option"),
             ("state=queued&state=done", "state", "unknown_option"),
+            ("kind=trainig", "kind", "unknown_option"),
+            ("kind=training&kind=trainig", "kind", "unknown_option"),
             ("cursor=%3F", "cursor", "invalid_cursor"),
             ("status=running", "status", "unknown_parameter"),
             ("limit=5&x=&x=1", "x", "unknown_parameter"),
@@ -119,6 +121,10 @@ class TestFields:
         errors = problem(client.get(f"/v1/jobs?{query}"), 422)["errors"]
         assert [(error["parameter"], error["code"]) for error in errors] == [(parameter, code)]
         assert "pointer" not in errors[0]
+
+    def test_a_kind_that_there_is_not_names_those_there_are(self, problem, client):
+        [error] = problem(client.get("/v1/jobs?kind=trainig"), 422)["errors"]
+        assert all(kind in error["detail"] for kind in ("range_test", "training", "tuning", "dataset_import"))
 
     def test_an_unknown_parameter_says_which_there_are(self, problem, client):
         body = problem(client.get("/v1/jobs?status=running"), 422)
@@ -197,6 +203,20 @@ class TestDatabaseDown:
         assert cut_off.get("/healthz").status_code == 200
 
 
+class TestReadOnlyDatabase:
+    """As PostgreSQL is behind a failover, while its address still leads to the old primary."""
+
+    def test_what_writes_is_asked_to_come_again(self, problem, postgresql_settings, queue, in_process):
+        url = f"{postgresql_settings.database_url}?options=-cdefault_transaction_read_only%3Don"
+        settings = Settings(data_dir=postgresql_settings.data_dir, database_url=url)
+        with in_process(settings, queue) as client:
+            refused = client.post("/v1/jobs", json=MINIMAL)
+            assert problem(refused, 503)["code"] == "database_unavailable"
+            assert int(refused.headers["retry-after"]) > 0
+            assert client.get("/v1/jobs").json()["items"] == []
+        assert queue.hints == []
+
+
 class TestSchemaBehind:
     """An operator who forgot to migrate reads what to do, not a traceback."""
 
@@ -206,6 +226,7 @@ class TestSchemaBehind:
             body = problem(response, 503)
             assert body["code"] == "schema_behind"
             assert "supercycle migrate" in body["hint"]
+            assert int(response.headers["retry-after"]) > 0
 
         return check
 

@@ -137,7 +137,8 @@ def tell_of_children(jobs: JobRepository, job: JobTable, known: Known, standing:
         if state in TOLD and known.states.get(key) is not state
     }
     events = [
-        NewEvent("child", {"key": key, "job_id": id, "state": state.value}) for key, (id, state) in changed.items()
+        NewEvent("child", {"key": key, "id": id, "job_id": id, "state": state.value})
+        for key, (id, state) in changed.items()
     ]
     if job.phase is None:
         job.phase = "training"

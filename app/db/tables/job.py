@@ -65,7 +65,8 @@ class JobTable(Base):
         Index("ix_jobs_state_priority_id", "state", priority.desc(), "id"),
         # In the order of a list, with all it is filtered by: what does not fit is skipped within the index.
         Index("ix_jobs_list", "parent_id", "id", "state", "kind", "owner"),
-        Index("ix_jobs_owner_id", "owner", "id"),
+        # The same for one owner. SQLite takes whatever begins with the owner, so nothing else may.
+        Index("ix_jobs_owner_list", "owner", "parent_id", "id", "state", "kind"),
         Index("ux_jobs_parent_id_child_key", "parent_id", "child_key", unique=True),
         Index("ix_jobs_fingerprint", "fingerprint"),
     )

@@ -1,8 +1,6 @@
-"""`validate_only`: what would run, with nothing queued; and how many jobs may wait."""
+"""`validate_only`: what would run, with nothing queued."""
 
 import pytest
-
-from app.config import Settings
 
 BODY = {"kind": "training", "dataset": "digits", "architecture": "mlp"}
 
@@ -56,22 +54,3 @@ class TestEstimate:
     @pytest.mark.parametrize("changes", [{"epochs": 0}, {"dataset": "nope"}, {"architecture": "nope"}])
     def test_what_would_be_refused_is(self, client, changes):
         assert ask(client, **changes).json()["code"] == client.post("/v1/jobs", json=BODY | changes).json()["code"]
-
-
-class TestMostWaiting:
-    @pytest.fixture
-    def sqlite_settings(self, sqlite_settings):
-        return Settings(data_dir=sqlite_settings.data_dir, max_waiting_per_owner=2)
-
-    def test_one_more_is_refused_until_one_has_begun(self, client, put_job, parts):
-        for state in ("running", "paused", "succeeded", "queued"):
-            put_job(parts.database, owner="admin", state=state)
-        put_job(parts.database, owner="ann", state="queued")
-        job = client.post("/v1/jobs", json=BODY)
-        assert job.status_code == 202
-        for path in ("/v1/jobs", f"/v1/jobs/{job.json()['id']}/clone"):
-            refused = client.post(path, json=BODY)
-            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_waiting")
-            assert int(refused.headers["retry-after"]) > 0
-        client.post(f"/v1/jobs/{job.json()['id']}/cancel")
-        assert client.post("/v1/jobs", json=BODY).status_code == 202

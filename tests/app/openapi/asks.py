@@ -38,6 +38,7 @@ def _file(operation: str, name: str = "") -> list[Ask]:
     return [
         Ask(operation, 200, "whole", **about),
         Ask(operation, 206, "part", headers={"Range": "bytes=0-9"}, **about),
+        Ask(operation, 200, "whole", headers={"Range": "bytes=0-9", "If-Range": '"of another version"'}, **about),
         Ask(operation, 416, headers={"Range": "bytes=9999999-"}, **about),
     ]
 
@@ -49,7 +50,7 @@ _PETS = {"name": "my pets", "path": "{folder}/images/pets"}
 ASKS = [
     Ask("live", 200, "live"),
     Ask("ready", 200, "ready"),
-    Ask("metrics", 200, "figures", excerpt="supercycle_jobs"),
+    Ask("metrics", 200, "figures", by="operator", excerpt="supercycle_jobs"),
     # Jobs
     Ask("submit_job", 202, "training", body=TRAINING),
     Ask("submit_job", 202, "range_test", body=RANGE_TEST),
@@ -146,6 +147,7 @@ ASKS = [
     *(Ask(name, 422, query={"limit": 0}) for name in _LISTS),
     *(Ask(name, 422, query={"cursor": "MQ=="}) for name in _LISTS),
     Ask("list_jobs", 422, query={"state": "done"}),
+    Ask("list_jobs", 422, query={"kind": "trainig"}),
     Ask("list_deliveries", 422, path={"webhook_id": "webhook"}, query={"limit": "many"}),
     Ask("list_deliveries", 422, path={"webhook_id": "webhook"}, query={"cursor": "MQ=="}),
 ]
@@ -199,6 +201,8 @@ ASKS += [Ask("submit_job", 422, body=MINIMAL | change) for change in WRONG_JOBS]
 ASKS += [Ask("submit_job", 422, body={"kind": "dataset_import", "dataset": "EuroSat"})]
 ASKS += [Ask("submit_job", 422, body=MINIMAL | {"dataset": "EuroSAT"})]
 ASKS += [Ask("submit_job", 422, body=json.dumps(MINIMAL)[:-1] + ', "ema": 1e999}')]
+
+ASKS += [Ask("metrics", 403)]
 
 # What is no operation.
 ASKS += [Ask("", 404, path={"place": "/v1/nope"}), Ask("", 405, path={"place": "/v1/jobs"})]

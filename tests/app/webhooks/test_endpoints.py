@@ -1,18 +1,21 @@
 """Webhooks over HTTP: made, listed, deleted, their deliveries shown and asked for again."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.api_keys.service import create
-from app.callers import Scope
+from app.callers import Scope, administrator
 from app.db.tables import JobTable, WebhookDeliveryTable, WebhookTable
 from app.domain.lifecycle import JobState
+from app.errors import Conflict
 from app.jobs.repository import JobRepository
-from app.webhooks import due
+from app.webhooks import due, service
 from app.webhooks.due import Outcome
 from app.webhooks.events import EVENT_TYPES
+from app.webhooks.schemas import NewWebhook
 from app.webhooks.service import MOST_PER_OWNER
 
 URL = "https://example.com/hook"
@@ -133,6 +136,25 @@ class TestAdd:
         assert (response.status_code, response.json()["code"]) == (409, "too_many_webhooks")
         any_client.delete(f"/v1/webhooks/{last['id']}")
         add()
+
+    def test_of_two_at_once_the_second_waits_and_is_refused(self, database, put_webhook):
+        for _ in range(MOST_PER_OWNER - 1):
+            put_webhook(owner="admin")
+
+        def add_one(session):
+            service.add(session, NewWebhook(url=URL), administrator(), private_allowed=False)
+
+        def second():
+            with database.transaction() as session:
+                add_one(session)
+
+        with ThreadPoolExecutor(1) as other:
+            with database.transaction() as session:
+                add_one(session)
+                asked = other.submit(second)
+                assert not wait([asked], timeout=0.3).done
+            with pytest.raises(Conflict):
+                asked.result(10)
 
 
 class TestDelete:

@@ -41,8 +41,9 @@ class TestToTheEnd:
         finish(lease)
         for _ in range(3):
             coordinator.advance()
-        told = [event.data["state"] for event in read(id)[1] if event.type == "child" and event.data["key"] == first]
-        assert told == ["queued", "running", "succeeded"]
+        told = [event.data for event in read(id)[1] if event.type == "child" and event.data["key"] == first]
+        assert [data["state"] for data in told] == ["queued", "running", "succeeded"]
+        assert {(data["id"], data["job_id"]) for data in told} == {(lease.job_id, lease.job_id)}
 
     def test_shows_how_far_it_is(self, coordinator, plan, work_off, read, queue):
         id = plan()
