@@ -42,7 +42,7 @@ class TestToTheEnd:
         assert (tuning.kind, tuning.parent_id, tuning.state) == ("tuning", id, "queued")
         assert tuning.resolved["steps_per_epoch"]["value"] == 11
         coordinator.advance()
-        assert sorted(children(tuning.id)) == [f"batch_size/time/{size}" for size in (128, 256, 512, 64)]
+        assert sorted(children(tuning.id)) == [f"batch_size/time/{size}" for size in (128, 256, 512, 64, "auto")]
 
     def test_the_training_has_what_was_chosen(self, coordinator, tuned, children, report):
         """All sizes end alike, so the largest is taken; an epoch takes a second, so as many as are allowed fit."""
@@ -66,7 +66,7 @@ class TestToTheEnd:
         id = auto()
         for _ in range(4):
             coordinator.advance()
-            work_off(lost=[f"batch_size/time/{size}" for size in (64, 128, 256, 512)])
+            work_off(lost=[f"batch_size/time/{size}" for size in (64, 128, 256, 512, "auto")])
         assert children(id)["tuning"].state == "failed"
         assert children(id)["training"].spec["batch_size"] == 128
 
