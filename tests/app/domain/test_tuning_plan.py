@@ -144,7 +144,7 @@ class TestMomentum:
     def test_a_tuning_of_nothing_says_why(self, tuned):
         plan = plan_of(parse_spec(MINIMAL | {"tune": ["momentum"], "optimizer": "adam"}))
         assert plan.has_outcome({})
-        assert plan.planned(plan.settle(lambda _: 9))[0].times == 0
+        assert sum(one.times for one in plan.planned(plan.settle(lambda _: 9))) == 0
 
     def test_adam_has_none(self, tuned):
         standing, waves = tuned(lambda _: 0.1, tune=["momentum"], optimizer="adamw")
@@ -165,6 +165,27 @@ class TestBatchNorm:
     def test_a_network_without_it(self, tuned):
         standing, waves = tuned(lambda _: None, tune=["batch_norm_momentum"], architecture="mlp")
         assert (waves, standing.decisions[0].values) == ([], {})
+
+
+class TestPlanned:
+    @pytest.mark.parametrize("name", ["batch_size", "weight_decay", "momentum", "batch_norm_momentum"])
+    def test_no_more_is_made_and_nothing_longer(self, tuned, name):
+        """Where nothing fails, every value survives, and sizes differ in speed as much as they can."""
+        made = []
+
+        def answer(one):
+            made.append(one)
+            return curve(1.0) if one.spec.kind == "range_test" else 0.4
+
+        plan = plan_of(parse_spec(MINIMAL | {"tune": [name]}))
+        planned = plan.planned(plan.settle(lambda spec: 1152 // spec.batch_size))
+        tuned(answer, tune=[name], advised=16)
+        assert 0 < len(made) <= sum(one.times for one in planned)
+        most = max(one.spec.epochs for one in planned if one.times and one.spec.kind == "training")
+        assert max(one.spec.epochs for one in made if one.spec.kind == "training") <= most
+        searching = sum(getattr(one.spec, "schedule", None) is not None and one.spec.schedule.max_lr == "auto"
+                        for one in made)  # fmt: skip
+        assert searching <= sum(one.searching for one in planned)
 
 
 class TestStages:

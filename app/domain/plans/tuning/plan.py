@@ -7,17 +7,16 @@ from typing import Any
 from app.domain.catalog import architectures
 from app.domain.plans.family import Children, NewChild, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.batch_norm import BatchNormStage
-from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
-from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
-from app.domain.plans.tuning.searching import Propose, SearchStage
+from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of, with_size
+from app.domain.plans.tuning.momentum import MomentumStage
+from app.domain.plans.tuning.searching import Asked, Propose, SearchStage, Space
 from app.domain.plans.tuning.stage import Decision, Stage
-from app.domain.plans.tuning.weight_decay import LADDER, MOST_TRIED, WeightDecayStage
+from app.domain.plans.tuning.weight_decay import WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
 from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
 
 _WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
-_SIZES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +44,39 @@ class TuningPlan:
         """Whether any of its jobs succeeded; where none was needed, the reasons are all there is."""
         return not children or any(child.succeeded for child in children.values())
 
-    def planned(self, _: Mapping[str, Any]) -> list[Planned]:
-        """The short trainings, by about how many there are; a sweep counts as one."""
+    def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """What is checked, and the jobs of every stage."""
         training = as_training(self.spec)
-        brief = short(training, self.spec.short_epochs, {})
-        return [Planned(brief, self._times(training), (), frozenset()), *self._searched(training)]
+        return [
+            Planned(short(training, self.spec.short_epochs, {}), 0),
+            *self._searched(training),
+            *self._jobs(resolved),
+        ]
 
-    def _times(self, training: TrainingSpec) -> int:
-        counts = {
-            "batch_size": 2 * _SIZES,
-            "weight_decay": 1 + len(LADDER) + MOST_TRIED,
-            "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
-            "batch_norm_momentum": int(_has_batch_norm(training)),
-        }
-        return sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
+    def smallest_batch(self, resolved: Mapping[str, Any]) -> int:
+        """That any of its jobs has, so that the training may come to have it."""
+        return _smallest(as_training(self.spec), self._jobs(resolved))
+
+    def _jobs(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """Those of later stages with the smallest batch that an earlier one may choose."""
+        training, jobs = as_training(self.spec), list[Planned]()
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), _any_point):
+            jobs += stage.planned(training)
+            training = with_size(training, _smallest(training, jobs))
+        return jobs
 
     def _searched(self, training: TrainingSpec) -> Iterator[Planned]:
         """Samples of what is searched, to be checked and not counted."""
         for path, space in (self.spec.search.fields if self.spec.search else {}).items():
             for value in samples_of(space):
                 sample = short(training, self.spec.short_epochs, {path: value})
-                yield Planned(
-                    sample, 0, ("search", "fields", path), frozenset({path.partition(".")[0]}), is_at_place=True
-                )
+                place, own = ("search", "fields", path), frozenset({path.partition(".")[0]})
+                yield Planned(sample, 0, place=place, own=own, is_at_place=True)
 
     def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
         """The jobs of the present stage."""
         standing = self.standing(resolved, children, propose)
-        total = max(self._times(as_training(self.spec)), len(children) + len(standing.new))
+        total = max(sum(one.times for one in self._jobs(resolved)), len(children) + len(standing.new))
         return Step(standing.new, len(children) if standing.is_over else total, standing.is_over)
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
@@ -111,6 +115,16 @@ class TuningPlan:
         if self.spec.search is not None:
             stages.append(SearchStage(self.spec.search, epochs=epochs, seed=self.spec.seed, propose=propose))
         return stages
+
+
+def _any_point(_: Space, __: Sequence[Asked], count: int, ___: int) -> Sequence[Mapping[str, Any]]:
+    """Where nothing is made of what is proposed, no sampler is needed."""
+    return [{}] * count
+
+
+def _smallest(training: TrainingSpec, jobs: Sequence[Planned]) -> int:
+    specs = (one.spec for one in jobs if isinstance(one.spec, TrainingSpec))
+    return min(map(size_of, [training, *specs]))
 
 
 def _is_busy(stage: Stage, children: Children) -> bool:

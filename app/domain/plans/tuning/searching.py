@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.domain.plans.family import Child, Children, NewChild
+from app.domain.plans.family import Child, Children, NewChild, Planned
 from app.domain.plans.tuning.stage import Decision, Tried, rows
 from app.domain.specs.training import TrainingSpec
-from app.domain.specs.tuning import Choices, Interval, Search, short
+from app.domain.specs.tuning import Choices, Interval, Search, samples_of, short
 
+SHORTENING = ("batch_size", "accumulation_steps")  #: what makes an epoch shorter the larger it is
 MOST_DRAWS = 20  #: until as many points go together as are wanted
 Space = Mapping[str, Interval | Choices]  #: by place in the training
 
@@ -37,6 +38,16 @@ class SearchStage:
 
     def __init__(self, search: Search, *, epochs: int, seed: int, propose: Propose) -> None:
         self._search, self._epochs, self._seed, self._propose = search, epochs, seed, propose
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """All trials with the smallest batches that are searched; at a given rate where every trial has one."""
+        fields = {path: samples_of(space) for path, space in self._search.fields.items()}
+        numbers = {path: [one for one in fields.get(path, ()) if isinstance(one, int)] for path in SHORTENING}
+        smallest = {path: min(found) for path, found in numbers.items() if found}
+        trial = short(training, self._epochs, {}).model_copy(update=smallest)
+        rates = [one for one in fields.get("schedule.max_lr", ()) if isinstance(one, float | int)]
+        has_rate = bool(rates) and len(rates) == len(fields["schedule.max_lr"])
+        return [Planned(trial, self._search.trials, searching=0 if has_rate else self._search.trials)]
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """Those to be made now; what is there already needs no mention, since its values stand in its row."""

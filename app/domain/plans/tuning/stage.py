@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from app.domain.plans.family import Child, Children, NewChild
+from app.domain.plans.family import Child, Children, NewChild, Planned
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import changed
@@ -43,6 +43,9 @@ class Stage(Protocol):
     """One thing that is tuned; `training` has what the stages before it have decided."""
 
     name: str
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The most that it may make, each as long as it may be."""
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """All its jobs that can be told by now, those that are there already as well."""

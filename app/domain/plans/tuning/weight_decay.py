@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.plans.family import Children, NewChild, at_rate
+from app.domain.plans.family import Children, NewChild, Planned, at_rate
 from app.domain.plans.tuning.batch_size import size_of
 from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
@@ -25,11 +25,17 @@ class WeightDecayStage:
     """Finds its prior with the rate of one sweep, and looks around it."""
 
     name = "weight_decay"
+    most_sweeps, most_trials = 8, 4  #: that are counted before any has begun
 
     def __init__(self, *, epochs: int, steps: int, given: int, has_batch_norm: bool, reuse: bool) -> None:
         """`steps` an epoch are those of the batch size that was `given`; another may have been chosen since."""
         self._epochs, self._steps, self._given, self._has_batch_norm = epochs, steps, given, has_batch_norm
         self._new = partial(NewChild, reuse=reuse)
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The sweeps, and short trainings that take their rates from those."""
+        trial = short(training, self._epochs, {})
+        return [Planned(sweep(training, {}), self.most_sweeps), Planned(trial, self.most_trials)]
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """The sweep at the decay that the training has, those of the ladder, and the short trainings."""
