@@ -73,10 +73,16 @@ def _records_of(decision: Decision, records: Sequence[Mapping[str, Any]]) -> lis
 
 
 def _cost(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    reused = sum("reused" in record["resolved"] for record in records)
-    failed = sum(record["state"] != "succeeded" for record in records)
-    sums = {unit: sum(record[unit] for record in records) for unit in ("steps", "seconds")}
-    return {"jobs": len(records), "reused": reused, "failed": failed, **sums}
+    """Steps are those of searches as well; what was taken over has cost nothing here."""
+    ran = [record for record in records if "reused" not in record["resolved"]]
+    steps = sum(record["steps"] + (record["result"] or {}).get("search_steps", 0) for record in ran)
+    return {
+        "jobs": len(records),
+        "reused": len(records) - len(ran),
+        "failed": sum(record["state"] != "succeeded" for record in records),
+        "steps": steps,
+        "seconds": sum(record["seconds"] for record in ran),
+    }
 
 
 def _seconds_per_epoch(standing: Standing, records: Sequence[Mapping[str, Any]]) -> float | None:

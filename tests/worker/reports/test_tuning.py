@@ -27,7 +27,7 @@ def record_of(new):
     if spec["kind"] == "range_test":
         return facts | {"result": {"max_lr": 0.5, "landmarks": {"edge": 1.0}}, "sweep": CURVE}
     last = {"validation_loss": 0.4, "validation_accuracy": 0.9}
-    result = {"last": last, "seconds": 2.0, "epochs_run": new.spec.epochs, "batch_norm": GAPS}
+    result = {"last": last, "seconds": 2.0, "search_steps": 5, "epochs_run": new.spec.epochs, "batch_norm": GAPS}
     return facts | {"result": result, "sweep": None}
 
 
@@ -35,12 +35,12 @@ def record_of(new):
 def reported(tmp_path):
     """Plays a tuning in which every job succeeds, and makes its report."""
 
-    def report(**fields):
+    def report(changed=dict, **fields):
         spec = parse_spec(MINIMAL | fields)
         plan, records, children = plan_of(spec), [], {}
         settled = plan.settle(lambda _: 9)
         while not (step := plan.advance(settled, children, None)).is_over:
-            records += [record_of(one) for one in step.new]
+            records += [changed(record_of(one)) for one in step.new]
             names = ("key", "id", "spec", "resolved", "result", "seconds")
             children = {one["key"]: Child(state=JobState.SUCCEEDED, **{n: one[n] for n in names}) for one in records}
         request = {"id": "job_x", "name": None, "spec": spec.model_dump(mode="json"), "resolved": settled}
@@ -70,6 +70,23 @@ class TestPictures:
         assert "32 is recommended: the gradient noise scale is 40." in result["decisions"][0]["reason"]
         assert "<!-- gradient noise scale 40 -->" in (folder / "noise_scale.svg").read_text()
         assert "<!-- batch size 32 -->" in (folder / "noise_scale.svg").read_text()
+
+
+class TestCost:
+    def test_counts_the_steps_of_searches(self, reported):
+        """Momentum: 4 sweeps of 10 steps, and 4 trainings of 10 with 5 to search."""
+        result, folder = reported(tune=["momentum"])
+        assert result["cost"] == {"jobs": 8, "reused": 0, "failed": 0, "steps": 4 * 10 + 4 * 15, "seconds": 8 * 3.0}
+        assert "8 jobs, 100 optimizer steps, 24 s" in (folder / "report.md").read_text()
+
+    def test_what_was_taken_over_has_cost_nothing(self, reported):
+        def reused(record):
+            took = record["kind"] == "range_test"
+            return record | {"resolved": {"reused": {"value": "job_before"}} if took else {}}
+
+        result, _ = reported(changed=reused, tune=["momentum"])
+        assert result["cost"] == {"jobs": 8, "reused": 4, "failed": 0, "steps": 4 * 15, "seconds": 4 * 3.0}
+        assert result["decisions"][0]["cost"] == result["cost"]
 
 
 class TestTables:
