@@ -64,7 +64,8 @@ def _result(standing: Standing, records: Sequence[Mapping[str, Any]]) -> dict[st
 def _described(decision: Decision, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = _records_of(decision, records)
     return {"stage": decision.stage, "values": dict(decision.values), "reason": decision.reason,
-            "evidence": list(decision.evidence), "cost": _cost(mine)}  # fmt: skip
+            "is_cut_short": decision.is_cut_short, "evidence": list(decision.evidence),
+            "cost": _cost(mine)}  # fmt: skip
 
 
 def _records_of(decision: Decision, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -166,7 +167,6 @@ def _point(row: Mapping[str, Any], decision: Decision, place: int) -> Point:
 def _page(
     standing: Standing, result: Mapping[str, Any], pictures: Sequence[Picture], *, title: str, plan: Mapping[str, Any]
 ) -> Page:
-    changes = _told(result["values"])
     cost = result["cost"]
     told = f"{cost['jobs']} jobs, {cost['steps']:,} optimizer steps, {cost['seconds']:.0f} s"
     rows = [
@@ -181,7 +181,7 @@ def _page(
     ]
     return Page(
         title=f"Tuning: {title}",
-        lead=f"Chosen: {changes}." if changes else "Nothing turned out to be better than what was given.",
+        lead=_lead(standing, result["values"], budget=plan["spec"]["budget_seconds"]),
         facts={"cost": told, "of which taken over": cost["reused"], "job": plan["id"]},
         tables=[
             Table(("what", "chosen", "why", "cost"), rows, "Decisions"),
@@ -191,6 +191,15 @@ def _page(
         failures=failures,
         notes=NOTES,
     )
+
+
+def _lead(standing: Standing, values: Mapping[str, Any], *, budget: float | None) -> str:
+    """What was chosen, and what the budget was too small for."""
+    lacking = [_words(decision) for decision in standing.decisions if decision.is_cut_short]
+    cut = f" The budget of {budget:g} s was used up before all was tried of: {', '.join(lacking)}." if lacking else ""
+    if values:
+        return f"Chosen: {_told(values)}.{cut}"
+    return f"Nothing was chosen.{cut}" if cut else "Nothing turned out to be better than what was given."
 
 
 def _told(values: Mapping[str, Any]) -> str:

@@ -204,6 +204,29 @@ class TestStages:
         assert len(waves) == 1
         assert [one.values for one in standing.decisions] == [{}, {}, {}, {"batch_norm_momentum": "auto"}]
 
+    def test_what_the_budget_was_too_small_for_says_so(self, tuned):
+        """5 jobs of 3 s time the sizes, 4 try them: with 16 s the decay is out of reach, with 14 s the sizes are."""
+        decay = "The budget was used up before this could be tried. No short training told of any decay"
+        for budget, sizes in ((16, "Validation losses"), (14, "The budget was used up before all of this")):
+            standing, _ = tuned(lambda _: 0.4, tune=["batch_size", "weight_decay"], budget_seconds=budget)
+            first, second = standing.decisions
+            assert sizes in first.reason
+            assert second.reason.startswith(decay)
+            assert (first.is_cut_short, second.is_cut_short) == (budget == 14, True)
+
+    def test_so_does_a_search_that_it_broke_off(self, tuned):
+        search = {"fields": {"batch_size": {"choices": [64, 32]}}, "trials": 5, "parallel": 1}
+        points = [{"batch_size": 32}]
+        standing, waves = tuned(lambda _: 0.4, propose=lambda *_: points, tune=[], search=search, budget_seconds=10)
+        assert len(waves) == 4
+        told = "The budget was used up before all of this could be tried. Trial"
+        assert standing.decisions[0].reason.startswith(told)
+
+    def test_a_budget_that_is_used_up_at_the_end_has_kept_nothing_from_it(self, tuned):
+        standing, waves = tuned(lambda _: 0.4, tune=["batch_size"], budget_seconds=27)  # 5 + 4 jobs of 3 s
+        assert [len(wave) for wave in waves] == [5, 4]
+        assert not standing.decisions[0].is_cut_short
+
 
 FIELDS = {"optimizer.weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [64, 128]}}
 

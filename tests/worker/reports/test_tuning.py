@@ -89,6 +89,22 @@ class TestCost:
         assert result["decisions"][0]["cost"] == result["cost"]
 
 
+class TestBudget:
+    def test_what_it_was_too_small_for_stands_in_front(self, reported):
+        """Sweeps of 3 s use it up before any decay is tried."""
+        result, folder = reported(tune=["weight_decay", "momentum"], budget_seconds=10)
+        page = (folder / "report.md").read_text()
+        lead = "Nothing was chosen. The budget of 10 s was used up before all was tried of: weight decay, momentum."
+        assert lead in page
+        assert [one["is_cut_short"] for one in result["decisions"]] == [True, True]
+        assert page.count("The budget was used up before all of this could be tried.") == 1
+        assert page.count("The budget was used up before this could be tried.") == 1
+
+    def test_one_that_sufficed_is_not_spoken_of(self, reported):
+        _, folder = reported(tune=["momentum"], budget_seconds=1000)
+        assert "udget" not in (folder / "report.md").read_text()
+
+
 class TestTables:
     def test_the_training_can_be_submitted(self, reported):
         _, folder = reported()

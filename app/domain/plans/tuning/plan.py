@@ -81,14 +81,16 @@ class TuningPlan:
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
-        training, decisions = as_training(self.spec), list[Decision]()
-        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
-            wanted = [] if self._is_spent(children) else stage.wanted(training, children)
-            new = [self._reusing(child) for child in wanted if child.key not in children]
+        training, decisions, is_spent = as_training(self.spec), list[Decision](), self._is_spent(children)
+        proposing = _any_point if is_spent else propose
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), proposing):
+            wanted = [one for one in stage.wanted(training, children) if one.key not in children]
+            new = [] if is_spent else [self._reusing(one) for one in wanted]
             if new or _is_busy(stage, children):
                 return Standing(training, decisions, new, is_over=False)
-            decisions.append(stage.decide(training, children))
-            training = changed(training, decisions[-1].values)
+            decision = stage.decide(training, children)
+            decisions.append(decision.cut_short() if wanted else decision)
+            training = changed(training, decision.values)
         return Standing(training, decisions, [], is_over=True)
 
     def _reusing(self, child: NewChild) -> NewChild:

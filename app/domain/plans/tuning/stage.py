@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from app.domain.plans.family import Child, Children, NewChild, Planned
@@ -37,6 +37,13 @@ class Decision:
     values: Mapping[str, Any]
     reason: str
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    is_cut_short: bool = False  #: by a budget that was used up
+
+    def cut_short(self) -> "Decision":
+        """The same, with what it is that has kept jobs from being made."""
+        what = "all of this" if self.evidence else "this"
+        told = f"The budget was used up before {what} could be tried. {self.reason}"
+        return replace(self, reason=told, is_cut_short=True)
 
 
 class Stage(Protocol):
