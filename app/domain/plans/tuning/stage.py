@@ -91,7 +91,7 @@ def as_good_as_best(found: Sequence[Tried]) -> list[Tried]:
 
 def told(found: Sequence[Tried]) -> str:
     """Losses by value, in words."""
-    return ", ".join(f"{value_text(one.value)}: {_loss_text(one)}" for one in found)
+    return ", ".join(f"{value_text(one.value)}: {loss_text(one)}" for one in found)
 
 
 def value_text(value: Any) -> str:  # noqa: ANN401
@@ -101,7 +101,8 @@ def value_text(value: Any) -> str:  # noqa: ANN401
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _loss_text(one: Tried) -> str:
+def loss_text(one: Tried) -> str:
+    """A loss as people read it."""
     return "failed" if one.loss is None else f"{one.loss:.3g}"
 
 
