@@ -124,13 +124,21 @@ def _page(comparison: Comparison, result: Mapping[str, Any], pictures: Sequence[
         facts=_facts(comparison, result, about["plan"]),
         tables=[
             Table(ACCURACIES, accuracy_rows(comparison, result), "Accuracies"),
-            Table(COSTS, cost_rows(result), "Costs"),
+            Table(COSTS, cost_rows(result), "Costs", note=_taken_over(comparison)),
         ],
         pictures=pictures,
         warnings=result["warnings"],
         failures=[f"{one.arm}, seed {one.seed}: {one.detail} ({one.code})" for one in comparison.failures],
         notes=NOTES,
     )
+
+
+def _taken_over(comparison: Comparison) -> str:
+    """Which trainings are of earlier jobs, in words; nothing where none is."""
+    seeds = {name: [run.seed for run in comparison.of_arm(name) if run.reused_from] for name in comparison.names}
+    told = [f"{name} (seeds {', '.join(map(str, found))})" for name, found in seeds.items() if found]
+    words = f"Taken over from earlier jobs, which report.csv names: {', '.join(told)}. Their seconds are of other times"
+    return f"{words}, when the machine may have been another or have had other work." if told else ""
 
 
 def _facts(comparison: Comparison, result: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:

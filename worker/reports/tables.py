@@ -92,5 +92,5 @@ def as_csv(comparison: Comparison) -> str:
         table.writerow([run.arm, run.seed, "succeeded", run.job_id, run.reused_from, *figures, *accuracies, None])
     for failure in comparison.failures:
         blank: Sequence[None] = [None] * (len(COLUMNS) - 5)
-        table.writerow([failure.arm, failure.seed, "failed", failure.job_id, *blank, failure.code])
+        table.writerow([failure.arm, failure.seed, failure.state, failure.job_id, *blank, failure.code])
     return text.getvalue()

@@ -102,6 +102,17 @@ class TestTables:
         assert found["one_cycle"] == ["20", "2.0 (2.0 to 2.0)", "0 of 3", *["–"] * 3]
         assert found["linear"] == ["–"] * 6
 
+    @pytest.mark.parametrize("took_over", [False, True])
+    def test_what_was_taken_over_stands_beneath(self, request_in, made, took_over):
+        folder = request_in(took_over=took_over)
+        made(folder)
+        told = "Taken over from earlier jobs, which report.csv names: baseline (seeds 0, 1, 2). Their seconds"
+        for name in ("report.md", "report.html"):
+            page = (folder / name).read_text()
+            assert ("Taken over" in page, told in page) == (took_over, took_over)
+        lines = (folder / "report.md").read_text().splitlines()
+        assert not took_over or lines[lines.index(next(one for one in lines if told in one)) - 2].startswith("| step")
+
 
 class TestMarkdown:
     def test_a_bar_in_a_cell_stays_in_it(self, tmp_path):
