@@ -33,7 +33,7 @@ def _planned(spec: PlanSpec) -> Iterator[tuple[Planned, DeviceSpec]]:
     for one in plan.planned(plan.settle(lambda _: 1)):  # how many steps does not matter here
         if isinstance(one.spec, PlanSpec):
             yield from _planned(one.spec)
-        else:
+        elif not one.is_derived:
             yield one, one.spec
 
 

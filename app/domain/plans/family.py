@@ -56,6 +56,7 @@ class Planned:
     place: tuple[str, ...] = ()  #: in the plan's spec, of what is its own
     own: frozenset[str] = frozenset()  #: fields that stand there
     is_at_place: bool = False  #: what is wrong with one of them is wrong with the place itself
+    is_derived: bool = False  #: from others, which are checked in its stead
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,11 @@ class TestPlans:
         assert [one["pointer"] for one in errors] == ["#/batch_size"]
         assert "4096" in errors[0]["detail"]
 
+    def test_a_fault_of_what_is_searched_is_told_there_alone(self, client):
+        search = {"fields": {"batch_size": {"choices": [2048, 4096]}}}
+        errors = ask(client, kind="tuning", tune=[], search=search).json()["errors"]
+        assert [one["pointer"] for one in errors] == ["#/search/fields/batch_size"]
+
 
 class TestMostWaiting:
     @pytest.fixture

@@ -50,7 +50,7 @@ class TuningPlan:
         return [
             Planned(short(training, self.spec.short_epochs, {}), 0),
             *self._searched(training),
-            *self._jobs(resolved),
+            *(replace(one, is_derived=True) for one in self._jobs(resolved)),
         ]
 
     def smallest_batch(self, resolved: Mapping[str, Any]) -> int:
