@@ -20,10 +20,21 @@ def check(spec: DeviceSpec, dataset: DatasetFacts) -> None:
 
 def check_plan(spec: PlanSpec, dataset: DatasetFacts) -> None:
     """The same for all that a plan will train; what several have in common is said once."""
+    first = dict[str | None, FieldError]()  # of a place, and so of the training as it was given
+    for one, job in _planned(spec):
+        for error in _errors(job, dataset):
+            first.setdefault((found := _in_plan(error, one)).pointer, found)
+    _refuse(list(first.values()))
+
+
+def _planned(spec: PlanSpec) -> Iterator[tuple[Planned, DeviceSpec]]:
+    """All that a plan and the plans in it would have run."""
     plan = plan_of(spec)
-    planned = plan.planned(plan.settle(lambda _: 1))  # how many steps does not matter here
-    found = [_in_plan(error, one) for one in planned for error in _errors(one.spec, dataset)]
-    _refuse(list({error.pointer: error for error in found}.values()))
+    for one in plan.planned(plan.settle(lambda _: 1)):  # how many steps does not matter here
+        if isinstance(one.spec, PlanSpec):
+            yield from _planned(one.spec)
+        elif not one.is_derived:
+            yield one, one.spec
 
 
 def _in_plan(error: FieldError, planned: Planned) -> FieldError:

@@ -26,8 +26,11 @@ class Estimate(BaseModel):
         "is. An import has none, nor has a plan."
     )
     children: int = Field(description="Jobs that would be made beside this one.")
-    steps: int = Field(description="Optimizer steps without those of a search; early stopping takes fewer.")
-    search_steps: int = Field(description="The most that a search of the learning rate takes besides.")
+    steps: int = Field(
+        description="Optimizer steps without those of searches; early stopping takes fewer. Of a plan, the most there "
+        "may be."
+    )
+    search_steps: int = Field(description="The most that searches of the learning rate take besides.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Cost:
     def resolved(self) -> dict[str, dict[str, Any]]:
         """As a plan carries it from the beginning."""
         steps = {"steps": self.steps, "search_steps": self.search_steps}
-        told = f"{self.children} jobs of {self.steps:,} optimizer steps, and at most {self.search_steps:,} to search"
+        told = f"at most {self.children} jobs, {self.steps:,} optimizer steps, and {self.search_steps:,} more to search"
         return {
             name: {"value": value, "origin": "estimate", "reason": _WHY.format(count=told)}
             for name, value in (("children", self.children), ("cost", steps))
@@ -73,13 +76,13 @@ def settled(spec: AnySpec, dataset: DatasetFacts) -> dict[str, Any]:
 
 
 def count_plan(spec: PlanSpec, dataset: DatasetFacts, settled: Mapping[str, Any]) -> Cost:
-    """All that a plan will train, if nothing of it fails."""
+    """The most that a plan may have run; it is less where fewer values are worth a try, or a budget ends it."""
     planned = plan_of(spec).planned(settled)
-    counted = [(one.times, *_steps(one.spec, steps_per_epoch(one.spec, dataset))) for one in planned]
+    costs = [(one, _cost(one.spec, dataset)) for one in planned if one.times]
     return Cost(
-        sum(times for times, _, _ in counted),
-        sum(times * steps for times, steps, _ in counted),
-        sum(search for times, _, search in counted if times),
+        sum(one.times * (1 + cost.children) for one, cost in costs),
+        sum(one.times * cost.steps for one, cost in costs),
+        sum(one.searching * cost.search_steps for one, cost in costs),
     )
 
 

@@ -1,7 +1,7 @@
 """Makes the report of an automatic run: what was chosen, what it came to, and where the rest stands."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,21 @@ def _page(
         ],
         pictures=pictures,
         failures=failures,
-        notes=NOTES,
+        notes=(*NOTES, *_of_the_comparison(jobs, result["chosen"])),
     )
+
+
+def _of_the_comparison(jobs: Mapping[str, Any], chosen: Mapping[str, Any]) -> Iterator[str]:
+    """What tuning has given its arms, and not been counted for."""
+    if not {"tuning", "comparison"} <= jobs.keys():
+        return
+    shared = [path for path in chosen if not path.startswith("schedule.")]
+    told = "What the tuning has cost is not in the comparison's speed-up with search."
+    if shared:
+        told += f" All arms have what was tuned with the schedule of one_cycle alone: {', '.join(shared)}."
+    if "schedule.max_momentum" in chosen:
+        told += " Its one_cycle has the momenta that were tuned, its baseline and controls those of the optimizer."
+    yield told
 
 
 def _lead(result: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from worker.plots.comparison import (
 )
 from worker.reports.comparison import Comparison
 from worker.reports.documents import Page, Picture, Table, write_pages
-from worker.reports.tables import HEADINGS, arm_rows, as_csv
+from worker.reports.tables import ACCURACIES, COSTS, accuracy_rows, as_csv, cost_rows
 
 MOST_RATES = 400  #: points of a schedule that are drawn
 WORDS = {"met": "met", "not_met": "not met", "inconclusive": "inconclusive"}
@@ -32,7 +32,8 @@ NOTES = (
     "Each arm's max_lr was searched with the first seed, for as many optimizer steps at most as every other arm's, "
     "unless it was given. Speed-up with search counts that search to the cost of one training.",
     "The best control is picked by validation accuracy, and compared by the measure above.",
-    "Bands reach from the worst seed to the best. The dotted line is the mean of the baseline's best epochs.",
+    "Bands reach from the worst seed to the best. The dotted line is the baseline's accuracy on validation images, the "
+    "mean of its best epochs; epochs, steps and seconds to it are means of the trainings that reach it.",
 )
 
 
@@ -121,12 +122,23 @@ def _page(comparison: Comparison, result: Mapping[str, Any], pictures: Sequence[
         title=f"Comparison: {about['title']}",
         lead=f"{_verdict_words(result)} {result['verdict']['reason']}",
         facts=_facts(comparison, result, about["plan"]),
-        tables=[Table(HEADINGS, arm_rows(comparison, result), "Arms")],
+        tables=[
+            Table(ACCURACIES, accuracy_rows(comparison, result), "Accuracies"),
+            Table(COSTS, cost_rows(result), "Costs", note=_taken_over(comparison)),
+        ],
         pictures=pictures,
         warnings=result["warnings"],
         failures=[f"{one.arm}, seed {one.seed}: {one.detail} ({one.code})" for one in comparison.failures],
         notes=NOTES,
     )
+
+
+def _taken_over(comparison: Comparison) -> str:
+    """Which trainings are of earlier jobs, in words; nothing where none is."""
+    seeds = {name: [run.seed for run in comparison.of_arm(name) if run.reused_from] for name in comparison.names}
+    told = [f"{name} (seeds {', '.join(map(str, found))})" for name, found in seeds.items() if found]
+    words = f"Taken over from earlier jobs, which report.csv names: {', '.join(told)}. Their seconds are of other times"
+    return f"{words}, when the machine may have been another or have had other work." if told else ""
 
 
 def _facts(comparison: Comparison, result: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Comparison:
         return "not_met" if difference.high < -self.spec.margin else "inconclusive"
 
     def lost(self, name: str) -> list[int]:
-        """Seeds on which the arm or the baseline failed: those that are left may be the lucky ones."""
+        """Seeds on which the arm or the baseline failed or was cancelled: those that are left may be the lucky ones."""
         return sorted({failure.seed for failure in self.failures if failure.arm in (name, BASELINE)})
 
     def result(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Comparison:
         place = {"met": "lies above", "not_met": "lies below", "inconclusive": "contains"}[self.verdict(name)]
         lost = ", ".join(map(str, self.lost(name)))
         if lost and difference.low >= -self.spec.margin:
-            return f"{told}; but seeds failed ({lost}), and those that are left may be the lucky ones."
+            return f"{told}; but seeds failed or were cancelled ({lost}): those that are left may be the lucky ones."
         return f"{told}, which {place} -{self.spec.margin:g}."
 
     def _fewest(self) -> dict[str, Any] | None:
@@ -219,4 +219,4 @@ class Comparison:
 
 
 def _told(failure: Failure) -> dict[str, Any]:
-    return {"seed": failure.seed, "job_id": failure.job_id, "code": failure.code, "detail": failure.detail}
+    return {name: getattr(failure, name) for name in ("seed", "job_id", "state", "code", "detail")}

@@ -37,6 +37,7 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+    note: str = ""  #: beneath it
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Failure:
     arm: str
     seed: int
     job_id: str
+    state: str  #: failed or cancelled
     code: str
     detail: str
 
@@ -69,7 +70,7 @@ class Failure:
     def of(cls, record: Mapping[str, Any]) -> "Failure":
         """From what the keeper has read."""
         error = record["error"] or {"code": record["state"], "detail": f"The job is {record['state']}."}
-        return cls(*split_key(record["key"]), record["id"], error["code"], error["detail"])
+        return cls(*split_key(record["key"]), record["id"], record["state"], error["code"], error["detail"])
 
 
 def split_key(key: str) -> tuple[str, int]:

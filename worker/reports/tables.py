@@ -5,13 +5,18 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.domain.specs.comparison import BASELINE
 from worker.reports.comparison import Comparison
 
 NONE = "–"
-#: Heading, and what it shows of an arm.
-HEADINGS = (
-    "arm", "policy", "epochs", "max_lr", "accuracy in %", "minus baseline, points", "seconds", "speed-up, epochs",
-    "speed-up, seconds", "with search", "epochs to the baseline's accuracy", "search, steps",
+#: Headings, and below what each shows of an arm.
+ACCURACIES = (
+    "arm", "policy", "epochs", "max_lr", "trainings", "test, %", "best validation, %", "final validation, %",
+    "minus baseline, points",
+)  # fmt: skip
+COSTS = (
+    "arm", "epochs", "steps", "seconds", "search, steps", "reach baseline's accuracy", "epochs to it", "steps to it",
+    "seconds to it", "speed-up, epochs", "speed-up, seconds", "with search",
 )  # fmt: skip
 COLUMNS = (
     "arm", "seed", "state", "job_id", "reused_from", "max_lr", "epochs", "steps", "seconds", "search_steps",
@@ -19,26 +24,39 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def arm_rows(comparison: Comparison, result: Mapping[str, Any]) -> list[list[str]]:
+def accuracy_rows(comparison: Comparison, result: Mapping[str, Any]) -> list[list[str]]:
     """A row for each arm, in words."""
-    measure = "test_accuracy" if comparison.measure == "test_accuracy" else "best_validation_accuracy"
-    return [_arm_row(name, arm, comparison, measure=measure) for name, arm in result["arms"].items()]
+    return [_accuracies(name, arm, comparison) for name, arm in result["arms"].items()]
 
 
-def _arm_row(name: str, arm: Mapping[str, Any], comparison: Comparison, *, measure: str) -> list[str]:
-    difference = comparison.difference(name, "baseline")
-    speed = arm["speed_up"] or {}
+def _accuracies(name: str, arm: Mapping[str, Any], comparison: Comparison) -> list[str]:
+    difference = comparison.difference(name, BASELINE)
     return [
         name,
         arm["policy"],
         str(arm["epochs"]),
         ", ".join(f"{rate:.3g}" for rate in arm["max_lr"]) or NONE,
-        estimate_text(arm[measure], scale=100),
-        NONE if name == "baseline" or difference is None else estimate_text(difference.as_dict(), sign="+"),
+        str(len(arm["jobs"])),
+        *(estimate_text(arm[f"{one}_accuracy"], scale=100) for one in ("test", "best_validation", "final_validation")),
+        NONE if name == BASELINE or difference is None else estimate_text(difference.as_dict(), sign="+"),
+    ]
+
+
+def cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each arm, in words."""
+    return [_costs(name, arm) for name, arm in result["arms"].items()]
+
+
+def _costs(name: str, arm: Mapping[str, Any]) -> list[str]:
+    speed = arm["speed_up"] or {}
+    return [
+        name,
+        str(arm["epochs"]),
+        NONE if arm["steps"] is None else f"{arm['steps']:,}",
         estimate_text(arm["seconds"], digits=1),
-        *(f"{speed[unit]:.2f}" if speed else NONE for unit in ("epochs", "seconds", "seconds_with_search")),
-        _reaching(arm["to_baseline"]),
         f"{arm['search']['steps']:,}",
+        *_reaching(arm["to_baseline"]),
+        *(f"{speed[unit]:.2f}" if speed else NONE for unit in ("epochs", "seconds", "seconds_with_search")),
     ]
 
 
@@ -53,10 +71,14 @@ def estimate_text(found: Mapping[str, Any] | None, *, scale: float = 1, digits: 
     return f"{mean} ({low} to {high})"
 
 
-def _reaching(found: Mapping[str, Any] | None) -> str:
+def _reaching(found: Mapping[str, Any] | None) -> list[str]:
+    """How many trainings came to the baseline's accuracy, and the epochs, steps and seconds that took them."""
     if found is None or not found["of"]:
-        return NONE
-    return f"{found['epochs']:.1f} ({found['reached']} of {found['of']})" if found["reached"] else "not reached"
+        return [NONE] * 4
+    counted = f"{found['reached']} of {found['of']}"
+    if not found["reached"]:
+        return [counted, *[NONE] * 3]
+    return [counted, f"{found['epochs']:.1f}", f"{found['steps']:,.0f}", f"{found['seconds']:.1f}"]
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -70,5 +92,5 @@ def as_csv(comparison: Comparison) -> str:
         table.writerow([run.arm, run.seed, "succeeded", run.job_id, run.reused_from, *figures, *accuracies, None])
     for failure in comparison.failures:
         blank: Sequence[None] = [None] * (len(COLUMNS) - 5)
-        table.writerow([failure.arm, failure.seed, "failed", failure.job_id, *blank, failure.code])
+        table.writerow([failure.arm, failure.seed, failure.state, failure.job_id, *blank, failure.code])
     return text.getvalue()

@@ -65,7 +65,8 @@ def _result(standing: Standing, records: Sequence[Mapping[str, Any]]) -> dict[st
 def _described(decision: Decision, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = _records_of(decision, records)
     return {"stage": decision.stage, "values": dict(decision.values), "reason": decision.reason,
-            "evidence": list(decision.evidence), "cost": _cost(mine)}  # fmt: skip
+            "is_cut_short": decision.is_cut_short, "evidence": list(decision.evidence),
+            "cost": _cost(mine)}  # fmt: skip
 
 
 def _records_of(decision: Decision, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -74,10 +75,16 @@ def _records_of(decision: Decision, records: Sequence[Mapping[str, Any]]) -> lis
 
 
 def _cost(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    reused = sum("reused" in record["resolved"] for record in records)
-    failed = sum(record["state"] != "succeeded" for record in records)
-    sums = {unit: sum(record[unit] for record in records) for unit in ("steps", "seconds")}
-    return {"jobs": len(records), "reused": reused, "failed": failed, **sums}
+    """Steps are those of searches as well; what was taken over has cost nothing here."""
+    ran = [record for record in records if "reused" not in record["resolved"]]
+    steps = sum(record["steps"] + (record["result"] or {}).get("search_steps", 0) for record in ran)
+    return {
+        "jobs": len(records),
+        "reused": len(records) - len(ran),
+        "failed": sum(record["state"] != "succeeded" for record in records),
+        "steps": steps,
+        "seconds": sum(record["seconds"] for record in ran),
+    }
 
 
 def _seconds_per_epoch(standing: Standing, records: Sequence[Mapping[str, Any]]) -> float | None:
@@ -163,7 +170,6 @@ def _point(row: Mapping[str, Any], decision: Decision, place: int) -> Point:
 def _page(
     standing: Standing, result: Mapping[str, Any], pictures: Sequence[Picture], *, title: str, plan: Mapping[str, Any]
 ) -> Page:
-    changes = _told(result["values"])
     cost = result["cost"]
     told = f"{cost['jobs']} jobs, {cost['steps']:,} optimizer steps, {cost['seconds']:.0f} s"
     rows = [
@@ -178,7 +184,7 @@ def _page(
     ]
     return Page(
         title=f"Tuning: {title}",
-        lead=f"Chosen: {changes}." if changes else "Nothing turned out to be better than what was given.",
+        lead=_lead(standing, result["values"], budget=plan["spec"]["budget_seconds"]),
         facts={"cost": told, "of which taken over": cost["reused"], "job": plan["id"]},
         tables=[
             Table(("what", "chosen", "why", "cost"), rows, "Decisions"),
@@ -188,6 +194,15 @@ def _page(
         failures=failures,
         notes=NOTES,
     )
+
+
+def _lead(standing: Standing, values: Mapping[str, Any], *, budget: float | None) -> str:
+    """What was chosen, and what the budget was too small for."""
+    lacking = [_words(decision) for decision in standing.decisions if decision.is_cut_short]
+    cut = f" The budget of {budget:g} s was used up before all was tried of: {', '.join(lacking)}." if lacking else ""
+    if values:
+        return f"Chosen: {_told(values)}.{cut}"
+    return f"Nothing was chosen.{cut}" if cut else "Nothing turned out to be better than what was given."
 
 
 def _told(values: Mapping[str, Any]) -> str:

@@ -42,10 +42,16 @@ class AutoPlan:
         return "training" in children and children["training"].succeeded
 
     def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
-        """The tuning's trainings, and the training itself; a comparison is counted by itself."""
-        tuning = TuningPlan(tuning_of(self.spec)).planned(resolved) if self.spec.tune else []
+        """A job of each kind that it is made of; the tuning and the comparison say themselves what they make."""
         training = as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
-        return [*tuning, Planned(training, 1, (), frozenset())]
+        planned = [Planned(training, 0)]  # what is wrong with it is said of it as it was given
+        if self.spec.tune:
+            tuning = tuning_of(self.spec)
+            planned.append(Planned(tuning, 1, searching=1))
+            size = TuningPlan(tuning).smallest_batch(resolved)
+            training = training.model_copy(update={"batch_size": size, "epochs": self.spec.epochs or MOST_EPOCHS})
+        planned.append(Planned(training, 1, searching=1))
+        return [*planned, Planned(comparison_of(training), 1, searching=1)] if self.spec.compare else planned
 
     def advance(self, resolved: Mapping[str, Any], children: Children, _: Propose) -> Step:
         """One after the other; a tuning that failed leaves the training as it was given."""

@@ -54,7 +54,8 @@ class ComparisonPlan:
 
     def _planned(self, name: str, arm: TrainingSpec) -> Planned:
         change = self.spec.arms.get(name) or {}
-        return Planned(_with_seed(arm, self.spec.seed), self.spec.seeds, ("arms", name), frozenset(change))
+        first = _with_seed(arm, self.spec.seed)
+        return Planned(first, self.spec.seeds, searching=1, place=("arms", name), own=frozenset(change))
 
     def has_outcome(self, children: Children) -> bool:
         """Whether any training succeeded."""

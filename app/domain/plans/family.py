@@ -48,13 +48,15 @@ class NewChild:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A training that is planned, perhaps several times with other seeds; only the first searches its learning rate."""
+    """A job that is planned, perhaps several times; one that is there to be checked alone is planned 0 times."""
 
-    spec: TrainingSpec
+    spec: DeviceSpec | PlanSpec
     times: int
-    place: tuple[str, ...]  #: in the plan's spec, of what is its own
-    own: frozenset[str]  #: fields that stand there
+    searching: int = 0  #: how many of them search their learning rate, where it is open
+    place: tuple[str, ...] = ()  #: in the plan's spec, of what is its own
+    own: frozenset[str] = frozenset()  #: fields that stand there
     is_at_place: bool = False  #: what is wrong with one of them is wrong with the place itself
+    is_derived: bool = False  #: from others, which are checked in its stead
 
 
 @dataclass(frozen=True, slots=True)

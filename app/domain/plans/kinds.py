@@ -21,7 +21,7 @@ class Plan(Protocol):
         """What is settled once, when it is submitted: value, origin and reason by name."""
 
     def planned(self, resolved: Mapping[str, Any]) -> Sequence[Planned]:
-        """All that it will train: it is checked and counted before anything is queued."""
+        """The most that it may make, and no shorter than it may be: checked and counted before anything is queued."""
 
     def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
         """What is to be done next; `propose` finds further points of a search."""

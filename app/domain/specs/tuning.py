@@ -58,7 +58,9 @@ class Search(Part):
         description="By their place in the training, e.g. `optimizer.weight_decay`: an interval or choices."
     )
     trials: Annotated[int, Field(ge=2, le=500), BeforeValidator(whole_number)] = Field(
-        20, description="Short trainings in all."
+        20,
+        description="Short trainings in all. The first has the values that the training has, where each is within its "
+        "space, and they stay unless another ends better.",
     )
     parallel: Annotated[int, Field(ge=1, le=64), BeforeValidator(whole_number)] = Field(
         2, description="Short trainings that are under way at once; the more, the less each knows of the others."

@@ -47,9 +47,9 @@ def steepness(policy, max_lr):
     """The largest change of the learning rate over a whole training at the pace of its fastest moment."""
     numbers = policy.numbers
     low = max_lr / numbers.initial_div
-    final, down = low / numbers.final_div, 1 - numbers.up - numbers.annihilation
+    final, down = low / numbers.final_div, 1 - numbers.annihilation - numbers.up
     falls = [(max_lr - low, down), (low - final, numbers.annihilation)]
-    if down <= 1e-9 or numbers.annihilation <= 1e-9:  # two phases are one: from the peak to the end
+    if not numbers.up < 1 - numbers.annihilation < 1:  # two phases are one: from the peak to the end
         falls = [(max_lr - final, 1 - numbers.up)]
     slopes = [change / share for change, share in [(max_lr - low, numbers.up), *falls] if share > 0]
     return math.pi / 2 * max(slopes)  # half a cosine is that much steeper in its middle

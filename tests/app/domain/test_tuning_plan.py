@@ -123,7 +123,7 @@ class TestMomentum:
     def test_a_tuning_of_nothing_says_why(self, tuned):
         plan = plan_of(parse_spec(MINIMAL | {"tune": ["momentum"], "optimizer": "adam"}))
         assert plan.has_outcome({})
-        assert plan.planned(plan.settle(lambda _: 9))[0].times == 0
+        assert sum(one.times for one in plan.planned(plan.settle(lambda _: 9))) == 0
 
     def test_adam_has_none(self, tuned):
         standing, waves = tuned(lambda _: 0.1, tune=["momentum"], optimizer="adamw")
@@ -146,6 +146,27 @@ class TestBatchNorm:
         assert (waves, standing.decisions[0].values) == ([], {})
 
 
+class TestPlanned:
+    @pytest.mark.parametrize("name", ["batch_size", "weight_decay", "momentum", "batch_norm_momentum"])
+    def test_no_more_is_made_and_nothing_longer(self, tuned, name):
+        """Where nothing fails, every value survives, and sizes differ in speed as much as they can."""
+        made = []
+
+        def answer(one):
+            made.append(one)
+            return curve(1.0) if one.spec.kind == "range_test" else 0.4
+
+        plan = plan_of(parse_spec(MINIMAL | {"tune": [name]}))
+        planned = plan.planned(plan.settle(lambda spec: 1152 // spec.batch_size))
+        tuned(answer, tune=[name], advised=16)
+        assert 0 < len(made) <= sum(one.times for one in planned)
+        most = max(one.spec.epochs for one in planned if one.times and one.spec.kind == "training")
+        assert max(one.spec.epochs for one in made if one.spec.kind == "training") <= most
+        searching = sum(getattr(one.spec, "schedule", None) is not None and one.spec.schedule.max_lr == "auto"
+                        for one in made)  # fmt: skip
+        assert searching <= sum(one.searching for one in planned)
+
+
 class TestStages:
     def test_each_goes_on_with_what_the_ones_before_have_decided(self, tuned):
         def answer(one):
@@ -162,66 +183,20 @@ class TestStages:
         assert len(waves) == 1
         assert [one.values for one in standing.decisions] == [{}, {}, {}, {"batch_norm_momentum": "auto"}]
 
+    def test_what_the_budget_was_too_small_for_says_so(self, tuned):
+        """5 jobs of 3 s time the sizes, 4 try them: with 16 s the decay is out of reach, with 14 s the sizes are."""
+        decay = "The budget was used up before this could be tried. No short training told of any decay"
+        for budget, sizes in ((16, "Validation losses"), (14, "The budget was used up before all of this")):
+            standing, _ = tuned(lambda _: 0.4, tune=["batch_size", "weight_decay"], budget_seconds=budget)
+            first, second = standing.decisions
+            assert sizes in first.reason
+            assert second.reason.startswith(decay)
+            assert (first.is_cut_short, second.is_cut_short) == (budget == 14, True)
 
-FIELDS = {"optimizer.weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [64, 128]}}
-
-
-class TestSearch:
-    def test_so_many_at_once_until_all_are_made(self, tuned):
-        told = []
-
-        def propose(space, asked, count, seed):
-            told.append([(one.values["optimizer.weight_decay"], one.loss) for one in asked])
-            decays = [1e-4 * (len(asked) + place) for place in range(1, count + 1)]
-            return [{"optimizer.weight_decay": decay, "batch_size": 64} for decay in decays]
-
-        search = {"fields": FIELDS, "trials": 5, "parallel": 2}
-        standing, waves = tuned(lambda one: one.spec.optimizer.weight_decay, propose=propose, tune=[], search=search)
-        assert waves == [["search/0", "search/1"], ["search/2", "search/3"], ["search/4"]]
-        assert told[1] == [(1e-4, 1e-4), (2e-4, 2e-4)]
-        assert standing.training.optimizer.weight_decay == 1e-4
-        assert standing.training.batch_size == 64
-
-    @pytest.mark.parametrize(
-        ("fields", "words"),
-        [
-            ({"optimizer.momentun": {"low": 0.1, "high": 0.9}}, "makes no training"),
-            ({"epochs": {"low": 1, "high": 3, "whole": True}}, "must not change"),
-            ({"optimizer.momentum": {"low": 0.9, "high": 0.1}}, "must be below"),
-            ({"optimizer.weight_decay": {"low": 0, "high": 1, "log": True}}, "decades begin above 0"),
-            ({"batch_size": {"low": 1.5, "high": 3, "whole": True}}, "no whole numbers"),
-            ({"batch_size": {"choices": [[1], [2]]}}, "only numbers"),
-            ({"batch_size": {"low": 16, "high": 64}}, "makes no training"),
-            ({"optimizer.nesterov": {"choices": [True, "no"]}}, "makes no training"),
-        ],
-    )
-    def test_what_makes_no_training_is_refused(self, fields, words):
-        with pytest.raises(ValidationError, match=words):
-            parse_spec(MINIMAL | {"search": {"fields": fields}})
-
-    def test_what_does_not_go_together_is_drawn_again(self, tuned):
-        """Shares of a cycle that add up to more than the whole, each of which is right by itself."""
-        fields = {"schedule.up": {"low": 0.1, "high": 0.6}, "schedule.annihilation": {"low": 0.0, "high": 0.4}}
-        points = [
-            {"schedule.up": 0.6, "schedule.annihilation": 0.5},
-            {"schedule.up": 0.5, "schedule.annihilation": 0.1},
-        ]
-        search = {"fields": fields, "trials": 2, "parallel": 1}
-        _, waves = tuned(lambda _: 0.1, propose=lambda *_: points, tune=[], search=search)
-        assert waves == [["search/0"], ["search/1"]]
-
-    def test_other_networks_and_optimizers_may_be_chosen_among(self, tuned):
-        fields = {"architecture": {"choices": ["mlp", "resnet9"]}, "optimizer.name": {"choices": ["sgd", "adam"]}}
-        told = []
-
-        def propose(space, asked, count, seed):
-            told.append([dict(one.values) for one in asked])
-            return [{"architecture": "mlp", "optimizer.name": "adam"}]
-
-        search = {"fields": fields, "trials": 2, "parallel": 1}
-        standing, _ = tuned(lambda _: 0.1, propose=propose, tune=[], search=search)
-        assert told[1] == [{"architecture": "mlp", "optimizer.name": "adam"}]
-        assert (standing.training.architecture.name, standing.training.optimizer.name) == ("mlp", "adam")
+    def test_a_budget_that_is_used_up_at_the_end_has_kept_nothing_from_it(self, tuned):
+        standing, waves = tuned(lambda _: 0.4, tune=["batch_size"], budget_seconds=27)  # 5 + 4 jobs of 3 s
+        assert [len(wave) for wave in waves] == [5, 4]
+        assert not standing.decisions[0].is_cut_short
 
 
 class TestSpec:

@@ -54,3 +54,59 @@ class TestEstimate:
     @pytest.mark.parametrize("changes", [{"epochs": 0}, {"dataset": "nope"}, {"architecture": "nope"}])
     def test_what_would_be_refused_is(self, client, changes):
         assert ask(client, **changes).json()["code"] == client.post("/v1/jobs", json=BODY | changes).json()["code"]
+
+
+class TestPlans:
+    """Of 1438 images an epoch has 89 steps of 16, 44 of 32, 22 of 64, 11 of 128, 5 of 256 and 2 of 512."""
+
+    @pytest.mark.parametrize(
+        ("fields", "children", "steps", "search_steps"),
+        [
+            # Five sizes, 16 in place of what is recommended: an epoch each, 129, and all but 128 up to 4 x 2 epochs:
+            # 8 x (89 + 22 + 5 + 2) + 2 x 11 = 966. Each sweeps 100 steps, extended once; 8 x 89 verify by 30 %: 213.
+            ({"tune": ["batch_size"]}, 10, 129 + 966, 9 * 200 + 213),
+            ({"tune": ["weight_decay"]}, 12, 8 * 100 + 4 * 22, 0),  # trials at the rates of sweeps
+            ({"tune": ["momentum"]}, 8, 4 * 100 + 4 * 22, 0),
+            ({"tune": ["momentum"], "optimizer": "adam"}, 0, 0, 0),
+            ({"tune": ["batch_norm_momentum"]}, 1, 22, 200),
+            # Momentum as if 16 were chosen: 4 x 100 + 4 x 2 x 89.
+            ({"tune": ["batch_size", "momentum"]}, 18, 129 + 966 + 400 + 712, 9 * 200 + 213),
+            ({"tune": [], "search": {"trials": 5, "fields": {"batch_size": {"choices": [32, 64]}}}}, 5, 5 * 88, 1000),
+            ({"tune": [], "search": {"trials": 5, "fields": {"schedule.max_lr": {"low": 0.1, "high": 1}}}}, 5, 110, 0),
+        ],
+    )
+    def test_a_tuning(self, client, fields, children, steps, search_steps):
+        body = ask(client, kind="tuning", architecture="resnet9", **fields).json()
+        assert (body["children"], body["steps"], body["search_steps"]) == (children, steps, search_steps)
+
+    def test_only_the_first_seed_of_each_arm_searches(self, client):
+        """440 steps of the baseline and 110 of one cycle, three times; two sweeps, as 110 are too few to verify."""
+        arms = dict.fromkeys(("linear", "cosine", "constant", "step"))
+        body = ask(client, kind="comparison", epochs=40, seeds=3, arms=arms).json()
+        assert (body["children"], body["steps"], body["search_steps"]) == (6, 3 * 550, 400)
+
+    @pytest.mark.parametrize(
+        ("fields", "children", "steps", "search_steps"),
+        [
+            ({"tune": [], "epochs": 40}, 1, 440, 132),
+            # Short trainings of one epoch: 129, and 4 x (89 + 22 + 5 + 2) + 11 = 483. Then 10 epochs of 16 at most.
+            ({"epochs": 10}, 12, 129 + 483 + 890, 2000 + 267),
+            # Left open, the budget may have room for 200 epochs.
+            ({}, 12, 129 + 483 + 200 * 89, 2000 + 5340),
+            # A baseline over 40 epochs of 89 steps and five arms over 10, three times; each arm searches as long.
+            ({"epochs": 10, "compare": True}, 31, 129 + 483 + 890 + 3 * (3560 + 5 * 890), 2000 + 267 + 6 * 267),
+        ],
+    )
+    def test_an_automatic_run(self, client, fields, children, steps, search_steps):
+        body = ask(client, kind="auto", **{"tune": ["batch_size"]} | fields).json()
+        assert (body["children"], body["steps"], body["search_steps"]) == (children, steps, search_steps)
+
+    def test_a_fault_is_told_of_the_size_that_was_given(self, client):
+        errors = ask(client, kind="auto", tune=["batch_size"], batch_size=4096, compare=True).json()["errors"]
+        assert [one["pointer"] for one in errors] == ["#/batch_size"]
+        assert "4096" in errors[0]["detail"]
+
+    def test_a_fault_of_what_is_searched_is_told_there_alone(self, client):
+        search = {"fields": {"batch_size": {"choices": [2048, 4096]}}}
+        errors = ask(client, kind="tuning", tune=[], search=search).json()["errors"]
+        assert [one["pointer"] for one in errors] == ["#/search/fields/batch_size"]

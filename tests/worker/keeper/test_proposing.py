@@ -1,6 +1,9 @@
 """What the sampler is told and what comes back, with Optuna itself."""
 
+from app.domain.lifecycle import JobState
+from app.domain.plans import Child, plan_of
 from app.domain.plans.tuning.searching import Asked
+from app.domain.specs import parse_spec
 from app.domain.specs.tuning import Choices, Interval
 from worker.keeper.proposing import propose
 
@@ -27,6 +30,30 @@ class TestPropose:
         history = [asked(1e-3, 0.5), asked(1e-4, 0.4), asked(1e-5, None, failed=True), asked(2e-3, None)]
         assert propose(SPACE, history, 2, 7) == propose(SPACE, history, 2, 7)
         assert propose(SPACE, history, 2, 7) != propose(SPACE, history, 2, 8)
+
+    def test_what_the_training_has_is_told_like_the_others(self):
+        """As numbers and choices that Optuna takes; while it is under way, and once it has ended."""
+        fields = {
+            "optimizer.weight_decay": {"low": 1e-5, "high": 1e-2, "log": True},
+            "label_smoothing": {"low": 0, "high": 0.2},
+            "batch_size": {"low": 16, "high": 256, "whole": True},
+            "architecture": {"choices": ["mlp", "resnet9"]},
+            "mixup": {"choices": [None, 0.2]},
+        }
+        spec = {"kind": "tuning", "dataset": "digits", "architecture": "resnet9", "tune": [], "epochs": 5}
+        plan = plan_of(parse_spec(spec | {"search": {"fields": fields, "trials": 3, "parallel": 2}}))
+        settled = plan.settle(lambda _: 11)
+        first, second = plan.advance(settled, {}, propose).new
+        present = {"optimizer.weight_decay": 5e-4, "label_smoothing": 0.0, "batch_size": 128, "architecture": "resnet9",
+                   "mixup": None}  # fmt: skip
+        assert (first.settled["proposed"]["value"], first.settled["proposed"]["origin"]) == (present, "present")
+        assert second.settled["proposed"]["value"] != present
+        result = {"last": {"validation_loss": 0.5, "validation_accuracy": 0.5}}
+        ended = {
+            one.key: Child(one.key, one.key, JobState.SUCCEEDED, resolved=one.settled, result=result)
+            for one in (first, second)
+        }
+        assert [one.key for one in plan.advance(settled, ended, propose).new] == ["search/2"]
 
     def test_it_learns(self):
         """Losses that fall with the decay draw the points to the upper half of the decades."""

@@ -1,10 +1,14 @@
 """The figures of a comparison, against arithmetic by hand, and what it makes of gaps."""
 
+import csv
+import io
+
 import pytest
 
 from app.domain.specs import parse_spec
 from tests.worker.reports.trainings import MINIMAL, arm, record
 from worker.reports.comparison import Comparison
+from worker.reports.tables import as_csv
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ class TestGoal:
         lost = record("one_cycle/2", state="failed", error={"code": "lr_diverged", "detail": "So."}, result=None)
         found = compared(arm("baseline", [0.9] * 3), arm("one_cycle", [0.9] * 2), [lost]).result()["verdict"]
         assert found["verdict"] == "inconclusive"
-        assert "seeds failed (2)" in found["reason"]
+        assert "seeds failed or were cancelled (2)" in found["reason"]
 
     def test_no_pair_of_seeds_decides_nothing(self, compared):
         only = [record("baseline/0"), record("one_cycle/1")]
@@ -141,14 +145,22 @@ class TestGaps:
         assert found["verdict"]["verdict"] == "met"
         assert found["arms"]["linear"]["test_accuracy"] is None
         assert found["arms"]["linear"]["failures"] == [
-            {"seed": 0, "job_id": "job_linear/0", "code": "lr_diverged", "detail": "It diverged."}
+            {"seed": 0, "job_id": "job_linear/0", "state": "failed", "code": "lr_diverged", "detail": "It diverged."}
         ]
         assert found["warnings"] == ["1 of the trainings failed or were cancelled, of: linear."]
 
     def test_one_that_was_cancelled_has_no_code_of_an_error(self, compared):
         lost = record("one_cycle/0", state="cancelled", result=None)
         found = compared(arm("baseline", [0.9] * 3), [lost]).result()
-        assert found["arms"]["one_cycle"]["failures"][0]["code"] == "cancelled"
+        failure = found["arms"]["one_cycle"]["failures"][0]
+        assert (failure["state"], failure["code"]) == ("cancelled", "cancelled")
+
+    def test_the_table_has_the_state_they_ended_in(self, compared):
+        error = {"code": "lr_diverged", "detail": "It diverged."}
+        lost = [record("one_cycle/0", state="cancelled", result=None),
+                record("one_cycle/1", state="failed", error=error, result=None)]  # fmt: skip
+        rows = csv.DictReader(io.StringIO(as_csv(compared(arm("baseline", [0.9] * 3), lost))))
+        assert [row["state"] for row in rows] == ["succeeded"] * 3 + ["cancelled", "failed"]
 
     def test_what_was_taken_over_says_so(self, compared):
         reused = {"reused": {"value": "job_before", "origin": "reuse", "reason": "."}}

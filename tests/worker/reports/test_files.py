@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import tempfile
 
@@ -68,6 +69,49 @@ class TestComparison:
         assert page.count('src="data:image/png;base64,') == 4
         assert "http" not in page.replace("http-equiv", "")
         assert "(verdict.png)" in (folder / "report.md").read_text()
+
+
+class TestTables:
+    @pytest.fixture
+    def cells(self, request_in, made):
+        """A table of the page by its heading: its rows by arm, each by column."""
+        folder = request_in()
+        made(folder)
+        _, *parts = re.split("(Accuracies|Costs)\n\n", (folder / "report.md").read_text())
+
+        def table(text):
+            head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                              for line in text.splitlines() if line.startswith("|")]  # fmt: skip
+            return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+        return {name: table(text) for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+    def test_of_accuracies_with_intervals(self, cells):
+        """Tests .90, .91 and .92 of three seeds: 91 +- 4.3027 / sqrt(3) = 2.48; all have .9 or .8 in validation."""
+        baseline, quick = cells["Accuracies"]["baseline"], cells["Accuracies"]["one_cycle"]
+        assert baseline["test, %"] == "91.00 (88.52 to 93.48)"
+        assert baseline["best validation, %"] == baseline["final validation, %"] == "90.00 (90.00 to 90.00)"
+        assert quick["best validation, %"] == "80.00 (80.00 to 80.00)"
+        assert (quick["trainings"], quick["minus baseline, points"]) == ("3", "-1.00 (-3.48 to +1.48)")
+
+    def test_of_costs(self, cells):
+        """Two epochs of 10 steps and a second each; the baseline is at its .9 after both, one cycle never."""
+        named = ("steps", "seconds", "reach baseline's accuracy", "epochs to it", "steps to it", "seconds to it")
+        found = {name: [row[one] for one in named] for name, row in cells["Costs"].items()}
+        assert found["baseline"] == ["20", "2.0 (2.0 to 2.0)", "3 of 3", "2.0", "20", "2.0"]
+        assert found["one_cycle"] == ["20", "2.0 (2.0 to 2.0)", "0 of 3", *["–"] * 3]
+        assert found["linear"] == ["–"] * 6
+
+    @pytest.mark.parametrize("took_over", [False, True])
+    def test_what_was_taken_over_stands_beneath(self, request_in, made, took_over):
+        folder = request_in(took_over=took_over)
+        made(folder)
+        told = "Taken over from earlier jobs, which report.csv names: baseline (seeds 0, 1, 2). Their seconds"
+        for name in ("report.md", "report.html"):
+            page = (folder / name).read_text()
+            assert ("Taken over" in page, told in page) == (took_over, took_over)
+        lines = (folder / "report.md").read_text().splitlines()
+        assert not took_over or lines[lines.index(next(one for one in lines if told in one)) - 2].startswith("| step")
 
 
 class TestMarkdown:

@@ -31,7 +31,7 @@ def record_of(new):
         read = {"max_lr": 0.5, "landmarks": {"edge": 1.0}, "lowest_loss": 1.0}
         return facts | {"result": read, "sweep": curve}
     last = {"validation_loss": 0.4, "validation_accuracy": 0.9}
-    result = {"last": last, "seconds": 2.0, "epochs_run": new.spec.epochs, "batch_norm": GAPS}
+    result = {"last": last, "seconds": 2.0, "search_steps": 5, "epochs_run": new.spec.epochs, "batch_norm": GAPS}
     return facts | {"result": result, "sweep": None}
 
 
@@ -39,12 +39,12 @@ def record_of(new):
 def reported(tmp_path):
     """Plays a tuning in which every job succeeds, and makes its report."""
 
-    def report(**fields):
+    def report(changed=dict, **fields):
         spec = parse_spec(MINIMAL | fields)
         plan, records, children = plan_of(spec), [], {}
         settled = plan.settle(lambda _: 9)
         while not (step := plan.advance(settled, children, None)).is_over:
-            records += [record_of(one) for one in step.new]
+            records += [changed(record_of(one)) for one in step.new]
             names = ("key", "id", "spec", "resolved", "result", "seconds")
             children = {one["key"]: Child(state=JobState.SUCCEEDED, **{n: one[n] for n in names}) for one in records}
         request = {"id": "job_x", "name": None, "spec": spec.model_dump(mode="json"), "resolved": settled}
@@ -85,6 +85,39 @@ class TestSweeps:
         )
         reported(tune=[stage])
         assert {round(float(loss), 6) for one in drawn for loss in one.losses} == losses
+
+
+class TestCost:
+    def test_counts_the_steps_of_searches(self, reported):
+        """Momentum: 4 sweeps of 10 steps, and 4 trainings of 10 with 5 to search."""
+        result, folder = reported(tune=["momentum"])
+        assert result["cost"] == {"jobs": 8, "reused": 0, "failed": 0, "steps": 4 * 10 + 4 * 15, "seconds": 8 * 3.0}
+        assert "8 jobs, 100 optimizer steps, 24 s" in (folder / "report.md").read_text()
+
+    def test_what_was_taken_over_has_cost_nothing(self, reported):
+        def reused(record):
+            took = record["kind"] == "range_test"
+            return record | {"resolved": {"reused": {"value": "job_before"}} if took else {}}
+
+        result, _ = reported(changed=reused, tune=["momentum"])
+        assert result["cost"] == {"jobs": 8, "reused": 4, "failed": 0, "steps": 4 * 15, "seconds": 4 * 3.0}
+        assert result["decisions"][0]["cost"] == result["cost"]
+
+
+class TestBudget:
+    def test_what_it_was_too_small_for_stands_in_front(self, reported):
+        """Sweeps of 3 s use it up before any decay is tried."""
+        result, folder = reported(tune=["weight_decay", "momentum"], budget_seconds=10)
+        page = (folder / "report.md").read_text()
+        lead = "Nothing was chosen. The budget of 10 s was used up before all was tried of: weight decay, momentum."
+        assert lead in page
+        assert [one["is_cut_short"] for one in result["decisions"]] == [True, True]
+        assert page.count("The budget was used up before all of this could be tried.") == 1
+        assert page.count("The budget was used up before this could be tried.") == 1
+
+    def test_one_that_sufficed_is_not_spoken_of(self, reported):
+        _, folder = reported(tune=["momentum"], budget_seconds=1000)
+        assert "udget" not in (folder / "report.md").read_text()
 
 
 class TestTables:

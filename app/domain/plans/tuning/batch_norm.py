@@ -6,7 +6,7 @@ nearest to that with exact statistics wins (app.domain.batch_norm).
 
 from collections.abc import Sequence
 
-from app.domain.plans.family import Children, NewChild
+from app.domain.plans.family import Children, NewChild, Planned
 from app.domain.plans.tuning.stage import Decision
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
@@ -21,6 +21,10 @@ class BatchNormStage:
 
     def __init__(self, *, epochs: int, has_batch_norm: bool) -> None:
         self._epochs, self._has_batch_norm = epochs, has_batch_norm
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The short training."""
+        return [Planned(one.spec, 1, searching=1) for one in self.wanted(training, {})]
 
     def wanted(self, training: TrainingSpec, _: Children) -> Sequence[NewChild]:
         """The short training."""

@@ -6,7 +6,8 @@ The gradient noise scale recommends one (McCandlish et al. 2018, arXiv:1812.0616
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild
+from app.domain.noise_scale import SMALLEST
+from app.domain.plans.family import Child, Children, NewChild, Planned
 from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
@@ -25,6 +26,17 @@ class BatchSizeStage:
 
     def __init__(self, *, epochs: int, images: int) -> None:
         self._epochs, self._images = epochs, images
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """Timings and short trainings, as if the smallest size there is were the one that is recommended."""
+        sizes = self._sizes(training)
+        if not sizes:
+            return []
+        smallest = min(SMALLEST, self._images // training.accumulation_steps)
+        sizes.append(max(training.devices, smallest - smallest % training.devices))
+        longest = [self._epochs if size == size_of(training) else MOST_EPOCHS * self._epochs for size in sizes]
+        lengths = [*((size, 1) for size in sizes), *zip(sizes, longest, strict=True)]
+        return [Planned(with_size(short(training, epochs, {}), size), 1, searching=1) for size, epochs in lengths]
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """An epoch each; then, as long as what they took allows."""
@@ -98,6 +110,11 @@ def size_of(training: TrainingSpec) -> int:
 def steps_of(training: TrainingSpec, steps: int, *, given: int) -> int:
     """Those of an epoch with the training's batch size, from how many they are with the one that was given."""
     return max(1, steps * given // size_of(training))
+
+
+def with_size(training: TrainingSpec, size: int) -> TrainingSpec:
+    """The training with another batch size."""
+    return training.model_copy(update={"batch_size": size})
 
 
 def _size(advised: Child) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.plans.family import Children, NewChild, at_rate
+from app.domain.plans.family import Children, NewChild, Planned, at_rate
 from app.domain.plans.tuning.stage import Decision, as_good_as_best, have_ended, rows, sweep, told, tried
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import short
@@ -25,6 +25,12 @@ class MomentumStage:
     def __init__(self, *, epochs: int, reuse: bool) -> None:
         self._epochs = epochs
         self._new = partial(NewChild, reuse=reuse)
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The sweeps, and short trainings that take their rates from those."""
+        sweeps = self.wanted(training, {})
+        trial = short(training, self._epochs, {})
+        return [*(Planned(one.spec, 1) for one in sweeps), Planned(trial, len(sweeps))]
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """Sweeps, then short trainings."""

@@ -7,9 +7,9 @@ from typing import Any
 from app.domain.catalog import architectures
 from app.domain.plans.family import Children, NewChild, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.batch_norm import BatchNormStage
-from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of
-from app.domain.plans.tuning.momentum import MOMENTA, MomentumStage
-from app.domain.plans.tuning.searching import Propose, SearchStage
+from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of, with_size
+from app.domain.plans.tuning.momentum import MomentumStage
+from app.domain.plans.tuning.searching import Asked, Propose, SearchStage, Space
 from app.domain.plans.tuning.stage import Decision, Stage
 from app.domain.plans.tuning.weight_decay import WeightDecayStage
 from app.domain.specs.layers import CustomArchitecture
@@ -17,7 +17,6 @@ from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import TuningSpec, changed, samples_of, short
 
 _WHY = "Steps of a pass over the training images, as the data set and the batch size have them."
-_SIZES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +44,53 @@ class TuningPlan:
         """Whether any of its jobs succeeded; where none was needed, the reasons are all there is."""
         return not children or any(child.succeeded for child in children.values())
 
-    def planned(self, _: Mapping[str, Any]) -> list[Planned]:
-        """The short trainings, by about how many there are; a sweep counts as one."""
+    def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """What is checked, and the jobs of every stage."""
         training = as_training(self.spec)
-        brief = short(training, self.spec.short_epochs, {})
-        return [Planned(brief, self._times(training), (), frozenset()), *self._searched(training)]
+        return [
+            Planned(short(training, self.spec.short_epochs, {}), 0),
+            *self._searched(training),
+            *(replace(one, is_derived=True) for one in self._jobs(resolved)),
+        ]
 
-    def _times(self, training: TrainingSpec) -> int:
-        counts = {
-            "batch_size": 2 * _SIZES,
-            "weight_decay": WeightDecayStage.most_sweeps + WeightDecayStage.most_trials,
-            "momentum": 2 * len(MOMENTA) if training.optimizer.name == "sgd" else 0,
-            "batch_norm_momentum": int(has_batch_norm(training)),
-        }
-        return sum(counts[name] for name in self.spec.tune) + (self.spec.search.trials if self.spec.search else 0)
+    def smallest_batch(self, resolved: Mapping[str, Any]) -> int:
+        """That any of its jobs has, so that the training may come to have it."""
+        return _smallest(as_training(self.spec), self._jobs(resolved))
+
+    def _jobs(self, resolved: Mapping[str, Any]) -> list[Planned]:
+        """Those of later stages with the smallest batch that an earlier one may choose."""
+        training, jobs = as_training(self.spec), list[Planned]()
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), _any_point):
+            jobs += stage.planned(training)
+            training = with_size(training, _smallest(training, jobs))
+        return jobs
 
     def _searched(self, training: TrainingSpec) -> Iterator[Planned]:
         """Samples of what is searched, to be checked and not counted."""
         for path, space in (self.spec.search.fields if self.spec.search else {}).items():
             for value in samples_of(space):
                 sample = short(training, self.spec.short_epochs, {path: value})
-                yield Planned(
-                    sample, 0, ("search", "fields", path), frozenset({path.partition(".")[0]}), is_at_place=True
-                )
+                place, own = ("search", "fields", path), frozenset({path.partition(".")[0]})
+                yield Planned(sample, 0, place=place, own=own, is_at_place=True)
 
     def advance(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Step:
         """The jobs of the present stage."""
         standing = self.standing(resolved, children, propose)
-        total = max(self._times(as_training(self.spec)), len(children) + len(standing.new))
+        total = max(sum(one.times for one in self._jobs(resolved)), len(children) + len(standing.new))
         return Step(standing.new, len(children) if standing.is_over else total, standing.is_over)
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
-        training, decisions = as_training(self.spec), list[Decision]()
-        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
-            wanted = [] if self._is_spent(children) else stage.wanted(training, children)
-            new = [self._reusing(child) for child in wanted if child.key not in children]
+        training, decisions, is_spent = as_training(self.spec), list[Decision](), self._is_spent(children)
+        proposing = _any_point if is_spent else propose
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), proposing):
+            wanted = [one for one in stage.wanted(training, children) if one.key not in children]
+            new = [] if is_spent else [self._reusing(one) for one in wanted]
             if new or _is_busy(stage, children):
                 return Standing(training, decisions, new, is_over=False)
-            decisions.append(stage.decide(training, children))
-            training = changed(training, decisions[-1].values)
+            decision = stage.decide(training, children)
+            decisions.append(decision.cut_short() if wanted else decision)
+            training = changed(training, decision.values)
         return Standing(training, decisions, [], is_over=True)
 
     def _reusing(self, child: NewChild) -> NewChild:
@@ -111,6 +117,16 @@ class TuningPlan:
         if self.spec.search is not None:
             stages.append(SearchStage(self.spec.search, epochs=epochs, seed=self.spec.seed, propose=propose))
         return stages
+
+
+def _any_point(_: Space, __: Sequence[Asked], count: int, ___: int) -> Sequence[Mapping[str, Any]]:
+    """Where nothing is made of what is proposed, no sampler is needed."""
+    return [{}] * count
+
+
+def _smallest(training: TrainingSpec, jobs: Sequence[Planned]) -> int:
+    specs = (one.spec for one in jobs if isinstance(one.spec, TrainingSpec))
+    return min(map(size_of, [training, *specs]))
 
 
 def _is_busy(stage: Stage, children: Children) -> bool:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from app.domain.plans.family import Child, Children, NewChild
+from app.domain.plans.family import Child, Children, NewChild, Planned
 from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import changed
@@ -37,12 +37,22 @@ class Decision:
     values: Mapping[str, Any]
     reason: str
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    is_cut_short: bool = False  #: by a budget that was used up
+
+    def cut_short(self) -> "Decision":
+        """The same, with what it is that has kept jobs from being made."""
+        what = "all of this" if self.evidence else "this"
+        told = f"The budget was used up before {what} could be tried. {self.reason}"
+        return replace(self, reason=told, is_cut_short=True)
 
 
 class Stage(Protocol):
     """One thing that is tuned; `training` has what the stages before it have decided."""
 
     name: str
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The most that it may make, each as long as it may be."""
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """All its jobs that can be told by now, those that are there already as well."""
@@ -81,7 +91,7 @@ def as_good_as_best(found: Sequence[Tried]) -> list[Tried]:
 
 def told(found: Sequence[Tried]) -> str:
     """Losses by value, in words."""
-    return ", ".join(f"{value_text(one.value)}: {_loss_text(one)}" for one in found)
+    return ", ".join(f"{value_text(one.value)}: {loss_text(one)}" for one in found)
 
 
 def value_text(value: Any) -> str:  # noqa: ANN401
@@ -91,7 +101,8 @@ def value_text(value: Any) -> str:  # noqa: ANN401
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _loss_text(one: Tried) -> str:
+def loss_text(one: Tried) -> str:
+    """A loss as people read it."""
     return "failed" if one.loss is None else f"{one.loss:.3g}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.plans.family import Children, NewChild, at_rate
+from app.domain.plans.family import Children, NewChild, Planned, at_rate
 from app.domain.plans.tuning.batch_size import steps_of
 from app.domain.plans.tuning.stage import Decision, Tried, as_good_as_best, have_ended, rows, sweep, told, tried
 from app.domain.plans.tuning.survival import DECADES, NOISE, Swept, spread, survivors
@@ -39,6 +39,11 @@ class WeightDecayStage:
         """`steps` an epoch are those of the batch size that was `given`; another may have been chosen since."""
         self._epochs, self._steps, self._given, self._has_batch_norm = epochs, steps, given, has_batch_norm
         self._new = partial(NewChild, reuse=reuse)
+
+    def planned(self, training: TrainingSpec) -> Sequence[Planned]:
+        """The sweeps, and short trainings that take their rates from those."""
+        trial = short(training, self._epochs, {})
+        return [Planned(sweep(training, {}), self.most_sweeps), Planned(trial, self.most_trials)]
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """The sweep at the decay that the training has, those of the ladder, one between two rungs; short trainings."""
