@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, aliased
 
 from app.datasets.facts import DatasetFacts
 from app.db.tables import JobTable
@@ -45,10 +45,10 @@ class Family:
     def children(self) -> dict[str, Child]:
         """All of them, as the plan sees them."""
         facts = JobTable.child_key, JobTable.id, JobTable.state, JobTable.spec, JobTable.resolved, JobTable.result
-        rows = self._session.execute(select(*facts, JobTable.started_at, JobTable.finished_at).where(self._mine))
+        rows = self._session.execute(select(*facts, worked_seconds()).where(self._mine))
         return {
-            key: Child(key, id, JobState(state), spec, resolved, result, seconds_between(started, finished))
-            for key, id, state, spec, resolved, result, started, finished in rows
+            key: Child(key, id, JobState(state), spec, resolved, result, seconds)
+            for key, id, state, spec, resolved, result, seconds in rows
         }
 
     def rows(self) -> list[JobTable]:
@@ -131,13 +131,15 @@ def ask_children(session: Session, plan: JobTable, verb: Verb) -> None:
         JobRepository(session).note_start(plan)
 
 
+def worked_seconds() -> ColumnElement[float]:
+    """How long workers have had each job that is selected, and its own jobs."""
+    child = aliased(JobTable)
+    theirs = select(func.coalesce(func.sum(child.worked_seconds), 0.0)).where(child.parent_id == JobTable.id)
+    return JobTable.worked_seconds + theirs.correlate(JobTable).scalar_subquery()
+
+
 def needing_plans(session: Session, job: JobTable) -> list[JobTable]:
     """The plans that a job is part of: its own, and those that have taken over its result."""
     took_over = select(JobTable.parent_id).where(JobTable.source_id == job.id, JobTable.child_key.is_not(None))
     ids = {job.parent_id, *session.scalars(took_over)} - {None}
     return list(session.scalars(select(JobTable).where(JobTable.id.in_(ids)))) if ids else []
-
-
-def seconds_between(started: datetime | None, finished: datetime | None) -> float:
-    """How long a job took from its first start to its end; 0 of one that has not ended, or never began."""
-    return (finished - started).total_seconds() if started is not None and finished is not None else 0.0

@@ -91,7 +91,9 @@ class JobRepository:
         """Nobody works on it any more; what it ran counts until its lease ended, if that was sooner."""
         if job.claimed_at is not None and job.lease_until is not None:
             until = min(now_seconds(self.session), job.lease_until.timestamp())
-            job.ran_seconds += max(0.0, until - job.claimed_at.timestamp())
+            seconds = max(0.0, until - job.claimed_at.timestamp())
+            job.ran_seconds += seconds
+            job.worked_seconds += seconds
         job.progress = job.progress | {"eta_seconds": None}
         job.lease_until = job.claimed_at = job.phase = None
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.db.tables import JobEventTable, JobTable
 from app.domain.lifecycle import JobState
-from app.jobs.family import seconds_between
+from app.jobs.family import worked_seconds
 from app.jobs.metrics import collect
 from app.jobs.repository import Entry, JobRepository
 
@@ -23,8 +23,8 @@ def record_of(job: JobTable, jobs: JobRepository) -> dict[str, Any]:
     facts = {name: getattr(job, name) for name in FACTS} | {"key": job.child_key}
     history = collect(_last_run(jobs.entries(origin, types=["epoch", "rewind"])), "training", series=[], max_points=2)
     timed = {
-        "seconds": seconds_between(job.started_at, job.finished_at),
-        "search_seconds": _search_seconds(jobs.events(origin, types=["phase"])),
+        "seconds": jobs.session.scalar(select(worked_seconds()).where(JobTable.id == job.id)),
+        "search_seconds": _search_seconds(jobs.events(origin, types=["phase", "state"])),
     }
     return facts | timed | {"epochs": history.epochs, "steps": _steps(jobs, origin), "sweep": _sweep(job, jobs, origin)}
 
@@ -49,7 +49,9 @@ def _steps(jobs: JobRepository, id: str) -> int:
     return last["first_step"] + len(last["loss"]) if last else 0
 
 
-def _search_seconds(phases: Sequence[JobEventTable]) -> float:
-    """How long the phases lasted in which max_lr was looked for; each ends where the next one begins."""
-    lasted = ((one.data["phase"], (following.time - one.time).total_seconds()) for one, following in pairwise(phases))
+def _search_seconds(events: Sequence[JobEventTable]) -> float:
+    """How long the phases lasted in which max_lr was looked for: each until the next one, or until the job rested."""
+    lasted = (
+        (one.data.get("phase"), (following.time - one.time).total_seconds()) for one, following in pairwise(events)
+    )
     return sum(seconds for phase, seconds in lasted if phase in SEARCHING)

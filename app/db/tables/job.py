@@ -49,6 +49,7 @@ class JobTable(Base):
     max_runtime_seconds: Mapped[float | None]
     on_time_limit: Mapped[str] = mapped_column(default="pause")
     ran_seconds: Mapped[float] = mapped_column(default=0.0)
+    worked_seconds: Mapped[float] = mapped_column(default=0.0)  #: of all claims that have ended; of a plan, 0
     attempts: Mapped[int] = mapped_column(default=0)  #: claims, for whatever reason the last one ended
     crashes: Mapped[int] = mapped_column(default=0)  #: since the last new checkpoint
     max_attempts: Mapped[int] = mapped_column(default=3)

@@ -20,7 +20,7 @@ class Child:
     spec: Mapping[str, Any] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
-    seconds: float = 0.0  #: from its first start to its end, once it has ended
+    seconds: float = 0.0  #: that workers have had it, or its jobs, pauses left out
 
     @property
     def ended(self) -> bool:

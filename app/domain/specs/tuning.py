@@ -88,7 +88,7 @@ class TuningSpec(TrainingOptions):
     search: Search | None = Field(None, description="A search over further fields, after those; left out: none.")
     budget_seconds: BudgetSeconds | None = Field(
         None,
-        description="Once its jobs have taken so long together, each from its start to its end, no more are made.",
+        description="Once workers have had its jobs for so long together, pauses left out, no more are made.",
     )
     reuse: StrictBool | None = Field(
         None,

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from app.db.tables import FaultTable, JobTable
 from app.jobs.claims import LeaseLost
+from app.jobs.repository import begin_again
 
 ERROR = {"code": "native_crash", "title": "Crash", "detail": "It crashed.", "hint": "Look.", "retryable": True}
 
@@ -22,6 +23,15 @@ def ran(database):
     def seconds(id):
         with database.reading() as session:
             return session.get(JobTable, id).ran_seconds
+
+    return seconds
+
+
+@pytest.fixture
+def worked(database):
+    def seconds(id):
+        with database.reading() as session:
+            return session.get(JobTable, id).worked_seconds
 
     return seconds
 
@@ -52,6 +62,17 @@ class TestRunTime:
         time.sleep(0.5)
         hand.do("reclaim", lease, error=ERROR)
         assert ran(id) == pytest.approx(0.1, abs=0.05)
+
+    def test_work_before_a_pause_counts_after_it_but_not_to_the_limit(self, database, hand, put_job, ran, worked):
+        id = put_job(database)
+        lease = hand.claim()
+        time.sleep(0.2)
+        hand.do("give_back", lease)
+        with database.transaction() as session:
+            begin_again(session.get(JobTable, id), session)
+        time.sleep(0.3)
+        assert ran(id) == 0
+        assert worked(id) == pytest.approx(0.2, abs=0.1)
 
 
 class TestPauseByTheWorker:

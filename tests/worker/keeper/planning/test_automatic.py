@@ -1,12 +1,17 @@
 """Plans within a plan: an automatic run has a tuning made, trains with what came of it, and compares if asked."""
 
 import pytest
+from sqlalchemy import select
 
 from app.artifacts.store import ArtifactStore
 from app.callers import administrator
+from app.db.tables import JobTable
 from app.domain.lifecycle import JobState
 from app.jobs import service
+from app.jobs.family import Family
+from app.jobs.repository import JobRepository
 from app.jobs.schemas import AutoSubmission
+from worker.reports.records import record_of
 
 SMALL = {"kind": "auto", "dataset": "digits", "architecture": "mlp", "budget_seconds": 600, "tune": ["batch_size"]}
 ADMIN = administrator("admin")
@@ -130,3 +135,21 @@ class TestVerbs:
         service.delete(database, ArtifactStore(settings.storage), id, ADMIN)
         assert not children(id)
         assert not children(tuning)
+
+
+class TestTime:
+    @pytest.mark.usefixtures("_no_report")
+    def test_of_a_tuning_is_that_of_its_jobs(self, coordinator, auto, children, database, work_off):
+        """Pauses are left out, and so is what the keeper does between two waves."""
+        id = auto()
+        for _ in range(2):
+            coordinator.advance()
+        work_off()
+        tuning = children(id)["tuning"].id
+        with database.transaction() as session:
+            for row in session.scalars(select(JobTable).where(JobTable.parent_id == tuning)):
+                row.worked_seconds = 2.0
+        with database.reading() as session:
+            family = Family(session, session.get(JobTable, id)).children()
+            assert family["tuning"].seconds == 5 * 2.0
+            assert record_of(session.get(JobTable, tuning), JobRepository(session))["seconds"] == 10.0
