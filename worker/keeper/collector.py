@@ -17,6 +17,7 @@ from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
 from app.idempotency.repository import forget_old
+from worker.keeper.asides import is_abandoned
 from worker.keeper.garbage import Garbage
 
 log = structlog.get_logger()
@@ -75,13 +76,13 @@ class Collector:
 
     def _is_stored(self, path: Path) -> bool:
         """Images of a set, or what its check unpacks. Those of another database, which somebody may want back, stay."""
+        if path.name.startswith(".ds_"):
+            return not is_abandoned(path)
         if path.name.startswith(".import-"):  # where an attempt at an import works
             return self._is_unfinished(Path(path.name.removeprefix(".import-").partition("-")[0]))
         with self._database.reading() as session:
-            row = session.get(DatasetTable, path.name.removeprefix("."))
-            if row is None:
-                return _is_older_than_all(session, path)
-            return row.state == "validating" or (row.state == "ready" and not path.name.startswith("."))
+            row = session.get(DatasetTable, path.name)
+            return _is_older_than_all(session, path) if row is None else row.state in ("validating", "ready")
 
 
 def _is_older_than_all(session: Session, path: Path) -> bool:
