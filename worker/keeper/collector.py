@@ -1,4 +1,4 @@
-"""Removes what nobody will use again: folders of ended jobs, objects that no row names, answers kept for a day."""
+"""Removes what nobody will use again: folders of ended jobs, cached pixels, objects that no row names, old answers."""
 
 import math
 import shutil
@@ -18,6 +18,7 @@ from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
 from app.idempotency.repository import forget_old
 from worker.keeper.asides import is_abandoned
+from worker.keeper.cached_pixels import CachedPixels
 from worker.keeper.garbage import Garbage
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Collector:
         # An object gets its row when the next commit succeeds, which a database that is away can put off.
         longest_put_off = max(timedelta(seconds=KEPT_SECONDS), 20 * settings.lease)
         self._garbage = Garbage(database, store, younger_stays=longest_put_off) if store else None
+        self._pixels = CachedPixels(database, unused=timedelta(days=settings.unused_cache_days))
         self._due = 0.0
 
     def collect(self) -> None:
@@ -49,6 +51,7 @@ class Collector:
         self._remove_old("uploads", is_wanted=self._awaits_check)
         for kind in ("datasets/uploaded", "datasets/imported"):
             self._remove_old(kind, is_wanted=self._is_stored)
+        self._remove_old("cache", is_wanted=self._pixels.is_wanted)
         with self._database.transaction() as session:
             forget_old(session)
         if self._garbage:
