@@ -13,7 +13,7 @@ from anyio import CancelScope, fail_after
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
@@ -127,12 +127,12 @@ class Form:
 
 async def _receive(request: Request, target: Path, room: Room) -> Form:
     form = Form()
-    parser = form.parser(_boundary(request))
-    room.begin(_length(request))
     try:
+        parser = form.parser(_boundary(request))
+        room.begin(_length(request))
         with await run_in_threadpool(target.open, "wb") as file:
             await _copy(request, parser, form, file=file, room=room)
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise _malformed(str(error)) from error
     except ClientDisconnect as error:
         raise _cut_off(form, "it was cut off before its end") from error
