@@ -86,11 +86,12 @@ def content_version(digests: Mapping[str, str]) -> str:
 
 def _visible_folders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and _is_visible(entry))
+        folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return sorted(filter(_is_visible, folders))
 
 
-def _is_visible(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name != "__MACOSX"
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -124,9 +125,9 @@ def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled
 
 
 def _files(folder: Path, *, root: Path) -> Iterator[str]:
-    """Every plain file below, by its path below `root`, in an order that is the same on every machine."""
+    """Every visible file below, by its path below `root`, in an order that is the same on every machine."""
     for place, folders, _ in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(filter(_is_visible, folders))
         with os.scandir(place) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         below = Path(place).relative_to(root).as_posix()

@@ -34,6 +34,12 @@ class TestLayouts:
         assert (found.images, found.ignored) == (2, 1)
         assert found.classes == ["cat", "dog"]
 
+    @pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "__MACOSX", "deep/.git", "deep/__MACOSX/cat"])
+    def test_what_is_in_hidden_folders_is_not_read(self, make_folder, hidden):
+        found = read(make_folder, "cat/a.jpg", f"cat/{hidden}/a.jpg", f"cat/{hidden}/notes.txt", "dog/b.jpg")
+        assert found.train.paths == ["cat/a.jpg", "dog/b.jpg"]
+        assert found.ignored == 0
+
     @pytest.mark.parametrize("name", ["a.JPG", "a.b.Tiff", "jpg.png"])
     def test_a_picture_is_known_by_the_end_of_its_name(self, make_folder, name):
         found = read(make_folder, f"cat/{name}", "cat/jpg", "cat/ajpg", "cat/a.jpg.txt", "cat/a.jpg/b", "dog/b.jpg")
