@@ -1,6 +1,7 @@
 """Removes what nobody will use again: folders of ended jobs, cached pixels, objects that no row names, old answers."""
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
 from app.idempotency.repository import forget_old
+from worker.datasets.built_in import DOWNLOAD
 from worker.keeper.asides import is_abandoned
 from worker.keeper.cached_pixels import CachedPixels
 from worker.keeper.garbage import Garbage
@@ -51,6 +53,7 @@ class Collector:
         self._remove_old("uploads", is_wanted=self._awaits_check)
         for kind in ("datasets/uploaded", "datasets/imported"):
             self._remove_old(kind, is_wanted=self._is_stored)
+        self._remove_old("datasets", is_wanted=_is_no_broken_download)
         self._remove_old("cache", is_wanted=self._pixels.is_wanted)
         with self._database.transaction() as session:
             forget_old(session)
@@ -86,6 +89,14 @@ class Collector:
         with self._database.reading() as session:
             row = session.get(DatasetTable, path.name)
             return _is_older_than_all(session, path) if row is None else row.state in ("validating", "ready")
+
+
+def _is_no_broken_download(path: Path) -> bool:
+    """One under way writes all the time; its folder's own time is that of its beginning."""
+    if not path.name.startswith(DOWNLOAD):
+        return True
+    inside = (Path(place, name) for place, folders, files in os.walk(path) for name in [*folders, *files])
+    return min(map(_age_seconds, inside), default=KEPT_SECONDS) < KEPT_SECONDS
 
 
 def _is_older_than_all(session: Session, path: Path) -> bool:

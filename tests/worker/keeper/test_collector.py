@@ -98,6 +98,18 @@ class TestCollector:
         Collector(database, settings).collect()
         assert old.exists()
 
+    def test_removes_downloads_of_killed_workers(self, collect, settings):
+        """One under way writes into a folder below its own, whose time stays that of its beginning."""
+        sets, old = settings.folder("datasets"), 2 * collector.KEPT_SECONDS
+        killed, under_way = (make(sets, f".download-{name}", age_seconds=old) for name in ("killed", "under_way"))
+        just_begun, of_the_operator = make(sets, ".download-new", age_seconds=1), make(sets, "MNIST", age_seconds=old)
+        for folder, age in ((killed, old), (under_way, 1)):
+            then = time.time() - age
+            os.utime(folder / "checkpoint.pt", (then, then))
+        collect()
+        left = [path.exists() for path in (killed, under_way, just_begun, of_the_operator)]
+        assert left == [False, True, True, True]
+
     def test_forgets_answers_after_a_day(self, collect, database):
         now = datetime.now(UTC)
         with database.transaction() as session:
