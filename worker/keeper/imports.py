@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, cast
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.artifacts.store import ArtifactStore
 from app.datasets.quotas import NO_QUOTA, Quota
@@ -97,7 +97,7 @@ class Importer:
 
     def advance(self) -> bool:
         """End a check that is over and begin the next; never waits. True while one is under way."""
-        if self._running is not None and self._running.is_over:
+        if self._running is not None and (self._running.is_over or self._is_deleted(self._running)):
             self._end(self._running)
             self._running = None
         if self._running is None:
@@ -142,6 +142,11 @@ class Importer:
         deadline = time.monotonic() + times * self.wall_time.total_seconds()
         return _Check(dataset, process, output, preview, aside, deadline)
 
+    def _is_deleted(self, check: _Check) -> bool:
+        """Whether nobody waits for it any more, while others may."""
+        with self.database.reading() as session:
+            return session.scalar(select(DatasetTable.id).where(DatasetTable.id == check.dataset.id)) is None
+
     def _end(self, check: _Check) -> None:
         verdict = _read_verdict(check)
         columns = verdict.model_dump() | {"preview": self._stored_preview(check) if verdict.state == "ready" else None}
@@ -153,7 +158,8 @@ class Importer:
             if found is not None:
                 tell_of_dataset(session, found)
         is_anothers = self._was_ended_by_another(check, found=found is not None)
-        log.info("dataset check ended", dataset_id=check.dataset.id, state=verdict.state)
+        state = found.state if found is not None else "taken over" if is_anothers else "deleted"
+        log.info("dataset check ended", dataset_id=check.dataset.id, state=state)
         _kill(check)
         is_wanted = found is not None and verdict.state == "ready"  # else it failed, or was deleted in the meantime
         if check.dataset.upload and not is_anothers:

@@ -255,6 +255,26 @@ class TestKeepers:
             time.sleep(0.01)
         assert left_behind(settings) == []
 
+    def test_deletion_ends_it_and_the_next_has_its_turn(
+        self, client, upload, database, store, settings, tmp_path, monkeypatch
+    ):
+        upload()
+        upload("others")
+        with monkeypatch.context() as slow:
+            slow.setattr("worker.keeper.imports.CHILD", waiting(tmp_path))
+            importer = Importer(database, store)
+            importer.advance()
+        wait_for(tmp_path / "unpacked")
+        child = importer._running.process
+        assert client.delete("/v1/datasets/pets").status_code == 204
+        importer.advance()
+        assert child.returncode == -signal.SIGKILL
+        while importer.advance():
+            time.sleep(0.01)
+        id = client.get("/v1/datasets/others").json()["id"]
+        assert client.get(f"/v1/datasets/{id}").json()["state"] == "ready"
+        assert left_behind(settings) == [settings.folder("datasets/uploaded") / id]
+
     def test_the_child_is_small(self):
         heavy = "{'torch', 'numpy', 'sqlalchemy', 'fastapi'}"
         code = f"import sys, worker.keeper.check; print(sorted({heavy} & set(sys.modules)))"
