@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ SILENCE_SECONDS = 60.0  #: a network that is gone says nothing, and would be wai
 _FIELDS = 10
 _FIELD_BYTES = 10_000
 _WRITE_BYTES = 1 << 20
+_WRITE_SECONDS = 60.0  #: the keeper removes a file that nobody has written to for an hour
 
 
 @asynccontextmanager
@@ -151,15 +153,16 @@ async def _receive(request: Request, target: Path, room: Room) -> Form:
 
 
 async def _copy(request: Request, parser: MultipartParser, form: Form, *, file: IO[bytes], room: Room) -> None:
-    size = 0
+    size, written = 0, time.monotonic()
     async for chunk in _heard(request.stream()):
         size += len(chunk)
         if size > room.most_bytes + FRAME_BYTES:
             raise too_large(room.most_bytes)
         parser.write(chunk)
-        if len(form.pending) >= _WRITE_BYTES:
-            await run_in_threadpool(form.write, file)
+        if len(form.pending) >= _WRITE_BYTES or time.monotonic() - written > _WRITE_SECONDS:
+            await run_in_threadpool(_write, file, form)
             room.take(form.size)
+            written = time.monotonic()
     await run_in_threadpool(_finish, file, form)
     room.take(form.size)
 
@@ -175,9 +178,14 @@ async def _heard(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _finish(file: IO[bytes], form: Form) -> None:
+def _write(file: IO[bytes], form: Form) -> None:
     form.write(file)
     file.flush()
+    os.utime(file.fileno())  # also where nothing has come of the file yet
+
+
+def _finish(file: IO[bytes], form: Form) -> None:
+    _write(file, form)
     os.fsync(file.fileno())
 
 
