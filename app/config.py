@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     unused_dataset_days: int | None = Field(
         None, gt=0, description="Uploaded data sets that no job used for so many days are deleted. Without it, none is."
     )
+    unused_cache_days: int = Field(
+        30,
+        gt=0,
+        description="Cached pixels that no job has opened for so many days are removed; another job makes them again.",
+    )
     webhook_private_hosts: bool = Field(
         False, description="Whether webhooks may lead to private or loopback addresses, and over plain http."
     )

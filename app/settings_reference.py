@@ -32,6 +32,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "max_datasets_per_owner": ("api", "keeper"),
     "max_dataset_bytes_per_owner": ("api", "keeper"),
     "unused_dataset_days": ("api", "keeper"),
+    "unused_cache_days": ("keeper", "worker"),
     "webhook_private_hosts": ("api", "keeper"),
 }
 

@@ -3,9 +3,9 @@
 `--archive` (by default the 60,000 JPEGs of CIFAR-10, where they are) is sent to a service as `serve` starts it, on
 SQLite with one worker that is warm. It is timed until it is stored, checked, and until the first optimizer steps on it,
 which includes the cache. `--images` are generated, of 256 pixels a side and each a file of its own, and go the same
-way; looked at is the memory of the worker's processes and of the check, with a network that needs hardly any. Anonymous
-memory is what the kernel cannot take back; resident memory counts the mapped pixels of the cache, too, which it drops
-as it needs.
+way; looked at is the memory of the worker's processes together, of its helpers and of the check, with a network that
+needs hardly any. Each process counts with its share of what several have in common (PSS). Anonymous memory is what the
+kernel cannot take back; resident memory counts the mapped pixels of the cache, too, which it drops as it needs.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import io
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def make_folder(folder: Path, *, count: int) -> Path:
 
 
 class Watch:
-    """The highest memory of processes while it runs, in MB, looked at ten times a second: anonymous and resident."""
+    """The highest memory of processes while it runs, in MB, looked at five times a second: anonymous and resident."""
 
     def __init__(self, processes: Any) -> None:  # noqa: ANN401
         self._processes = processes
@@ -134,22 +135,25 @@ class Watch:
         self._thread.start()
 
     def end(self) -> dict[str, tuple[float, float]]:
-        """The peaks of the largest process of the worker, of its helpers together, and of the check with its own."""
+        """The peaks of the worker's processes together, of its helpers, and of the check with its own."""
         self._ended.set()
         self._thread.join()
         return self._peaks
 
     def _look_again(self) -> None:
-        while not self._ended.wait(0.1):
-            now: dict[str, list[tuple[float, float]]] = {}
-            for pid in self._processes():
-                found = memory_of(pid)
-                now.setdefault(name_of(pid), []).append((found.get("RssAnon", 0.0), found.get("VmHWM", 0.0)))
-            for name, all_of_it in now.items():
-                whole = max if name == "worker" else sum
-                anonymous, resident = (whole(column) for column in zip(*all_of_it, strict=True))
+        while not self._ended.wait(0.2):
+            for name, now in totals(self._processes()).items():
                 highest = self._peaks.get(name, (0.0, 0.0))
-                self._peaks[name] = max(highest[0], anonymous), max(highest[1], resident)
+                self._peaks[name] = max(highest[0], now[0]), max(highest[1], now[1])
+
+
+def totals(pids: Iterable[int]) -> dict[str, tuple[float, float]]:
+    """What they take now, by part: anonymous and resident, in MB."""
+    found: dict[str, tuple[float, float]] = {}
+    for pid in pids:
+        memory, (anonymous, resident) = memory_of(pid), found.get(name_of(pid), (0.0, 0.0))
+        found[name_of(pid)] = anonymous + memory.get("Pss_Anon", 0.0), resident + memory.get("Pss", 0.0)
+    return found
 
 
 def name_of(pid: int) -> str:
@@ -175,7 +179,8 @@ def command_of(pid: int) -> str:
 
 
 def memory_of(pid: int) -> dict[str, float]:
-    lines = (line.split() for line in read(Path(f"/proc/{pid}/status")).splitlines())
+    """In MB, by the kernel's names."""
+    lines = (line.split() for line in read(Path(f"/proc/{pid}/smaps_rollup")).splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 / 1e6 for words in lines if len(words) == 3 and words[2] == "kB"}
 
 

@@ -61,6 +61,14 @@ class TestConstraints:
         wanted = {re.match(r"[\w.-]+", line)[0].lower() for group in groups for line in group}
         assert wanted - self.names == {"supercycle"}  # its own extras name it
 
+    @pytest.mark.parametrize("name", ["pillow", "python-multipart"])
+    def test_what_has_known_faults_may_not_be_older_than_its_pin(self, name):
+        """Uploads reach both of them: a header without end, a picture of 1000 × 1."""
+        lines = [line for group in PROJECT["optional-dependencies"].values() for line in group]
+        (bound,) = [line.partition(">=")[2] for line in lines if line.startswith(f"{name}>=")]
+        (pin,) = [line.partition("==")[2] for line in self.lines if line.startswith(f"{name}==")]
+        assert f"{pin}.".startswith(f"{bound}.")
+
 
 class TestPapers:
     def test_the_license_is_whole(self):

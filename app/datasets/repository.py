@@ -46,10 +46,10 @@ class DatasetRepository:
         statement = select(DatasetTable).where(DatasetTable.id == id).with_for_update()
         return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
-    def hold(self, row: DatasetTable) -> None:
-        """Keep it from being deleted until the transaction ends; others may hold it too."""
-        statement = select(DatasetTable.id).where(DatasetTable.id == row.id).with_for_update(read=True)
-        self.session.execute(statement)
+    def hold(self, row: DatasetTable) -> DatasetTable | None:
+        """As it is now, kept from being deleted until the transaction ends; None if it is gone. Others may hold it."""
+        statement = select(DatasetTable).where(DatasetTable.id == row.id).with_for_update(read=True)
+        return self.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
     def names(self, *, owner: str) -> list[str]:
         """Every name that this owner has given."""

@@ -269,16 +269,15 @@ def _lookup(session: Session, id_or_name: str, caller: Caller) -> Dataset | None
 
 def _facts(ref: DatasetRef, session: Session, caller: Caller) -> DatasetFacts:
     found = _lookup(session, ref.label, caller)
+    if isinstance(found, DatasetTable):
+        found = DatasetRepository(session).hold(found)  # None where a deletion was under way, and came first
     if found is None and ref.label in published.SETS:
         return of_published(ref.label)
     if found is None:
         known = [*published.importable(), *DatasetRepository(session).names(owner=caller.owner)]
         detail = f"There is no dataset {ref.label!r}{did_you_mean(ref.label, known)}"
         raise refused(_POINTER, code="unknown_dataset", detail=detail, hint="See GET /v1/datasets for what there is.")
-    if isinstance(found, DatasetFacts):
-        return found
-    DatasetRepository(session).hold(found)
-    return of_row(found)
+    return found if isinstance(found, DatasetFacts) else of_row(found)
 
 
 def _not_ready(facts: DatasetFacts) -> Unprocessable:

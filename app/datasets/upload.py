@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from anyio import CancelScope, fail_after
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
@@ -27,6 +28,7 @@ SILENCE_SECONDS = 60.0  #: a network that is gone says nothing, and would be wai
 _FIELDS = 10
 _FIELD_BYTES = 10_000
 _WRITE_BYTES = 1 << 20
+_WRITE_SECONDS = 60.0  #: the keeper removes a file that nobody has written to for an hour
 
 
 @asynccontextmanager
@@ -127,12 +129,12 @@ class Form:
 
 async def _receive(request: Request, target: Path, room: Room) -> Form:
     form = Form()
-    parser = form.parser(_boundary(request))
-    room.begin(_length(request))
     try:
+        parser = form.parser(_boundary(request))
+        room.begin(_length(request))
         with await run_in_threadpool(target.open, "wb") as file:
             await _copy(request, parser, form, file=file, room=room)
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise _malformed(str(error)) from error
     except ClientDisconnect as error:
         raise _cut_off(form, "it was cut off before its end") from error
@@ -151,15 +153,16 @@ async def _receive(request: Request, target: Path, room: Room) -> Form:
 
 
 async def _copy(request: Request, parser: MultipartParser, form: Form, *, file: IO[bytes], room: Room) -> None:
-    size = 0
+    size, written = 0, time.monotonic()
     async for chunk in _heard(request.stream()):
         size += len(chunk)
         if size > room.most_bytes + FRAME_BYTES:
             raise too_large(room.most_bytes)
         parser.write(chunk)
-        if len(form.pending) >= _WRITE_BYTES:
-            await run_in_threadpool(form.write, file)
+        if len(form.pending) >= _WRITE_BYTES or time.monotonic() - written > _WRITE_SECONDS:
+            await run_in_threadpool(_write, file, form)
             room.take(form.size)
+            written = time.monotonic()
     await run_in_threadpool(_finish, file, form)
     room.take(form.size)
 
@@ -175,9 +178,14 @@ async def _heard(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _finish(file: IO[bytes], form: Form) -> None:
+def _write(file: IO[bytes], form: Form) -> None:
     form.write(file)
     file.flush()
+    os.utime(file.fileno())  # also where nothing has come of the file yet
+
+
+def _finish(file: IO[bytes], form: Form) -> None:
+    _write(file, form)
     os.fsync(file.fileno())
 
 

@@ -23,7 +23,10 @@ DERIVED = {
     "has_no_database_yet": ["database_url", "data_dir"],
 }
 EVERYWHERE = ("app/queue.py", "app/wakes.py", "app/db/", "app/artifacts/")  #: inner parts, which all processes use
-SHARED = {"app/datasets/quotas.py": {"api", "keeper"}}  #: one looks before an upload, the other when it is unpacked
+SHARED = {
+    "app/datasets/quotas.py": {"api", "keeper"},  #: one looks before an upload, the other when it is unpacked
+    "worker/keeper/collector.py": {"keeper", "worker"},  #: each looks through its own data folder
+}
 
 
 def part_of(path):

@@ -14,6 +14,7 @@ from worker.datasets.layouts import LAYOUTS, Splits
 from worker.datasets.pictures import ArrayPictures
 
 SOCKET_TIMEOUT = timedelta(seconds=15)
+DOWNLOAD = ".download-"  #: begins the name of a folder beside the sets, whose worker may have been killed
 
 
 def locate(name: str, root: Path) -> list[Path]:
@@ -51,7 +52,7 @@ def is_complete(name: str, root: Path) -> bool:
 def _download(name: str, root: Path) -> None:
     """Fetch into a folder aside: half a download must not look like the set."""
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as aside:
+    with tempfile.TemporaryDirectory(prefix=DOWNLOAD, dir=root) as aside:
         try:
             with _short_socket_timeout():
                 fetch(name, root, aside=Path(aside))

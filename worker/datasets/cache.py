@@ -1,37 +1,29 @@
 """The uint8 cache: one folder per data set, version and size, made aside, synced and renamed into place."""
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.disk import sync
+from worker.datasets.cache_facts import BUILDING, FORMAT, NotCached, note_use, read_facts, remove_abandoned, write_facts
 from worker.datasets.filling import Array, filled
 from worker.datasets.pictures import Pictures, Pixels, pieces
 from worker.datasets.source import Mode
 from worker.engine.data import Images
 from worker.engine.mapped import Mapped
 
-FORMAT = 1
-ABANDONED_AFTER = timedelta(days=1)
 _BLOCK_BYTES, _BLOCKS = 1 << 20, 64
 _COUNTED_BYTES = 8 << 20  #: of pixels at once: to be counted, they become eight times as large
 
 OnProgress = Callable[[int, int], None]
-
-
-class NotCached(Exception):
-    """Not there, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ class Contents:
     side: int
     splits: Mapping[str, Pictures]
     version: Callable[[], str]
+    is_built_in: bool = False  #: no row names such a version, so only time tells that nobody uses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +51,17 @@ class Entry:
 
 def load(folder: Path) -> Entry:
     """Open a cached data set; raises NotCached where there is none or it is not what was written."""
+    facts = read_facts(folder)
     try:
-        facts = _read_facts(folder / "meta.json")
         for name, expected in facts["files"].items():
             if _fingerprint(folder / name) != expected:
                 raise NotCached(f"{name} is damaged")
         splits = {split: _map(folder, split) for split in facts["splits"]}
+        entry = Entry(facts["classes"], facts["version"], facts["channel_mean"], facts["channel_std"], splits)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotCached(str(error)) from error
-    return Entry(facts["classes"], facts["version"], facts["channel_mean"], facts["channel_std"], splits)
+    note_use(folder)
+    return entry
 
 
 def build(folder: Path, contents: Contents, *, on_progress: OnProgress) -> Entry:
@@ -75,26 +70,14 @@ def build(folder: Path, contents: Contents, *, on_progress: OnProgress) -> Entry
     `on_progress` gets pictures done and pictures in all; what it raises ends the work and leaves nothing behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder.parent)
-    aside = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    remove_abandoned(folder.parent)
+    aside = Path(tempfile.mkdtemp(prefix=BUILDING, dir=folder.parent))
     try:
         _write(aside, contents, on_progress)
         _publish(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)  # gone already when it was published
     return load(folder)
-
-
-def _read_facts(path: Path) -> dict[str, Any]:
-    document = json.loads(path.read_text("utf-8"))
-    facts: dict[str, Any] = document["facts"]
-    if facts["format"] != FORMAT or document["sha256"] != _digest_of(facts):
-        raise NotCached("meta.json is damaged or of another release")
-    return facts
-
-
-def _digest_of(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -121,7 +104,7 @@ def _write(aside: Path, contents: Contents, on_progress: OnProgress) -> None:
     for split, pixels in arrays.items():
         pixels.flush()
         np.save(aside / f"{split}-labels.npy", contents.splits[split].labels)
-    _write_facts(aside, _facts(aside, arrays, contents))
+    write_facts(aside, _facts(aside, arrays, contents))
     for path in [*aside.iterdir(), aside]:
         sync(path)
 
@@ -151,6 +134,7 @@ def _facts(aside: Path, arrays: Mapping[str, Pixels], contents: Contents) -> dic
     return {
         "format": FORMAT,
         "version": contents.version(),
+        "built_in": contents.is_built_in,
         "classes": contents.classes,
         "mode": contents.mode,
         "side": contents.side,
@@ -179,11 +163,6 @@ def channel_statistics(pixels: Pixels) -> tuple[list[float], list[float]]:
     return mean.tolist(), np.sqrt(np.maximum(variance, 255.0**-2)).tolist()
 
 
-def _write_facts(aside: Path, facts: dict[str, Any]) -> None:
-    document = {"facts": facts, "sha256": _digest_of(facts)}
-    (aside / "meta.json").write_text(json.dumps(document, indent=1), "utf-8")
-
-
 def _publish(aside: Path, folder: Path) -> None:
     """Rename into place. If another builder was first, its work is as good; if a damaged one is there, it goes."""
     while True:
@@ -203,16 +182,7 @@ def _publish(aside: Path, folder: Path) -> None:
 
 def _set_aside(folder: Path) -> None:
     """Take a damaged entry away whole, so that no reader meets half of it."""
-    aside = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    aside = Path(tempfile.mkdtemp(prefix=BUILDING, dir=folder.parent))
     with suppress(FileNotFoundError):  # another builder met the same damage
         folder.rename(aside / "damaged")
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _remove_abandoned(root: Path) -> None:
-    """Remove what killed builders left. A running one is younger than a day."""
-    oldest = time.time() - ABANDONED_AFTER.total_seconds()
-    for path in root.glob(".building-*"):
-        with suppress(FileNotFoundError):  # finished or removed by another builder
-            if path.stat().st_mtime < oldest:
-                shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 <class>/*.jpg                          or
 train/<class>/*.jpg, test/<class>/*.jpg       (`val`, `valid` or `validation` stand in for a missing `test`)
+
+Capitals make no difference to the names of splits, where there is one that can be meant.
 """
 
 import hashlib
@@ -86,11 +88,12 @@ def content_version(digests: Mapping[str, str]) -> str:
 
 def _visible_folders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and _is_visible(entry))
+        folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return sorted(filter(_is_visible, folders))
 
 
-def _is_visible(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name != "__MACOSX"
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -102,11 +105,19 @@ def _unwrapped(folder: Path) -> Path:
 
 def _splits(root: Path) -> tuple[Path, Path | None, list[Problem]]:
     folders = _visible_folders(root)
-    tests = [name for name in _TEST_NAMES if name in folders]
-    if "train" not in folders:
+    train = _called("train", folders)
+    tests = [found for name in _TEST_NAMES if (found := _called(name, folders))]
+    if train is None:
         return root, None, [_no_train(tests)] if set(folders) == set(tests) and tests else []
-    unused = [name for name in folders if name not in ("train", *tests[:1])]
-    return root / "train", root / tests[0] if tests else None, [_unused_split(name) for name in unused]
+    if train != "train" and not tests:
+        return root, None, []  # trains, perhaps, and no split
+    unused = [name for name in folders if name not in (train, *tests[:1])]
+    return root / train, root / tests[0] if tests else None, [_unused_split(name) for name in unused]
+
+
+def _called(name: str, folders: list[str]) -> str | None:
+    """The folder of that name, or else one that is written with capitals."""
+    return name if name in folders else next((one for one in folders if one.casefold() == name), None)
 
 
 def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled, int]:
@@ -124,9 +135,9 @@ def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled
 
 
 def _files(folder: Path, *, root: Path) -> Iterator[str]:
-    """Every plain file below, by its path below `root`, in an order that is the same on every machine."""
+    """Every visible file below, by its path below `root`, in an order that is the same on every machine."""
     for place, folders, _ in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(filter(_is_visible, folders))
         with os.scandir(place) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         below = Path(place).relative_to(root).as_posix()

@@ -12,7 +12,8 @@ from pathlib import Path
 from app.domain import catalog
 from worker.datasets import built_in, cache
 from worker.datasets.array_files import ArrayFiles, find_arrays
-from worker.datasets.cache import Contents, Entry, NotCached, OnProgress
+from worker.datasets.cache import Contents, Entry, OnProgress
+from worker.datasets.cache_facts import NotCached
 from worker.datasets.class_folders import ClassFolders, Labelled, content_version, read_class_folders
 from worker.datasets.decoding import read
 from worker.datasets.errors import DatasetInvalid, Refused
@@ -56,7 +57,8 @@ def _open_built_in(source: DatasetSource, target_size: int, cache_root: Path, on
 
     def contents() -> Contents:
         splits = built_in.read(source.name, source.root)
-        return Contents(fact.classes, fact.mode, side, splits, lambda: built_in.content_version(splits))
+        version = partial(built_in.content_version, splits)
+        return Contents(fact.classes, fact.mode, side, splits, version, is_built_in=True)
 
     # The version takes reading all of it; as long as no file was touched, it is what it was.
     touched = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]

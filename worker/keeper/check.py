@@ -24,6 +24,7 @@ from worker.datasets.array_files import ArrayFiles, find_arrays
 from worker.datasets.class_folders import ClassFolders, content_version, read_class_folders
 from worker.datasets.errors import Caution, Problem, Refused
 from worker.datasets.splitting import DEFAULT_SEED, DEFAULT_TEST_FRACTION, MadeSplit
+from worker.keeper.asides import put_in_place, remove_abandoned
 from worker.keeper.cautions import empty_split, skipped_files, unused_skip, unused_split
 from worker.keeper.children import end_with_parent
 from worker.keeper.content import Content, marks_of
@@ -39,7 +40,7 @@ SKIPPED_PERCENT = 1  #: of all pictures; with more that cannot be read something
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A folder to check; with `upload`, an archive that is unpacked beside it first and moved there if it passes.
+    """A folder to check; with `upload`, an archive that is unpacked `aside` first and moved there if it passes.
 
     What was not asked for is None.
     """
@@ -53,6 +54,7 @@ class Request:
     room_bytes: int | None = None  #: what an upload may unpack to for its owner's quota
     floor_bytes: int = 0  #: what must stay free on the disk
     preview: str | None = None  #: the file that the picture of a set that passes is written to
+    aside: str | None = None  #: this attempt's own, on the same disk
 
     @property
     def limits(self) -> ArchiveLimits:
@@ -71,17 +73,13 @@ def check_dataset(request: Request) -> dict[str, Any]:
     folder = Path(request.folder)
     if request.upload is None:
         return _check_folder(folder, request)
-    aside = aside_of(folder)
-    shutil.rmtree(aside, ignore_errors=True)  # of a check that was killed
+    assert request.aside is not None  # noqa: S101 - an upload comes with one
+    remove_abandoned(folder)
+    aside = Path(request.aside)
     try:
         return _check_upload(Path(request.upload), aside, request)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def aside_of(folder: Path) -> Path:
-    """Where an upload is unpacked until it has passed."""
-    return folder.with_name(f".{folder.name}")
 
 
 def _check_upload(upload: Path, aside: Path, request: Request) -> dict[str, Any]:
@@ -92,11 +90,9 @@ def _check_upload(upload: Path, aside: Path, request: Request) -> dict[str, Any]
         return invalid([error.problem], found="An archive that was refused.", expected=archives.EXPECTED)
     verdict = _check_folder(aside, request)
     if verdict["state"] == "ready":
-        folder = Path(request.folder)
         verdict["size"] = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
         os.sync()  # thousands of files: one sync costs less than one for each
-        shutil.rmtree(folder, ignore_errors=True)  # of a check that was killed before it could tell
-        aside.rename(folder)
+        put_in_place(aside, Path(request.folder))
     return verdict
 
 

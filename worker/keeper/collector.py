@@ -1,6 +1,7 @@
-"""Removes what nobody will use again: folders of ended jobs, objects that no row names, answers kept for a day."""
+"""Removes what nobody will use again: folders of ended jobs, cached pixels, objects that no row names, old answers."""
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import JobState
 from app.idempotency.repository import forget_old
+from worker.datasets.built_in import DOWNLOAD
+from worker.keeper.asides import is_abandoned
+from worker.keeper.cached_pixels import CachedPixels
 from worker.keeper.garbage import Garbage
 
 log = structlog.get_logger()
@@ -34,6 +38,7 @@ class Collector:
         # An object gets its row when the next commit succeeds, which a database that is away can put off.
         longest_put_off = max(timedelta(seconds=KEPT_SECONDS), 20 * settings.lease)
         self._garbage = Garbage(database, store, younger_stays=longest_put_off) if store else None
+        self._pixels = CachedPixels(database, unused=timedelta(days=settings.unused_cache_days))
         self._due = 0.0
 
     def collect(self) -> None:
@@ -48,6 +53,8 @@ class Collector:
         self._remove_old("uploads", is_wanted=self._awaits_check)
         for kind in ("datasets/uploaded", "datasets/imported"):
             self._remove_old(kind, is_wanted=self._is_stored)
+        self._remove_old("datasets", is_wanted=_is_no_broken_download)
+        self._remove_old("cache", is_wanted=self._pixels.is_wanted)
         with self._database.transaction() as session:
             forget_old(session)
         if self._garbage:
@@ -75,13 +82,21 @@ class Collector:
 
     def _is_stored(self, path: Path) -> bool:
         """Images of a set, or what its check unpacks. Those of another database, which somebody may want back, stay."""
+        if path.name.startswith(".ds_"):
+            return not is_abandoned(path)
         if path.name.startswith(".import-"):  # where an attempt at an import works
             return self._is_unfinished(Path(path.name.removeprefix(".import-").partition("-")[0]))
         with self._database.reading() as session:
-            row = session.get(DatasetTable, path.name.removeprefix("."))
-            if row is None:
-                return _is_older_than_all(session, path)
-            return row.state == "validating" or (row.state == "ready" and not path.name.startswith("."))
+            row = session.get(DatasetTable, path.name)
+            return _is_older_than_all(session, path) if row is None else row.state in ("validating", "ready")
+
+
+def _is_no_broken_download(path: Path) -> bool:
+    """One under way writes all the time; its folder's own time is that of its beginning."""
+    if not path.name.startswith(DOWNLOAD):
+        return True
+    inside = (Path(place, name) for place, folders, files in os.walk(path) for name in [*folders, *files])
+    return min(map(_age_seconds, inside), default=KEPT_SECONDS) < KEPT_SECONDS
 
 
 def _is_older_than_all(session: Session, path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, cast
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.artifacts.store import ArtifactStore
 from app.datasets.quotas import NO_QUOTA, Quota
@@ -25,7 +25,8 @@ from app.db.session import Database
 from app.db.tables import DatasetTable
 from app.webhooks.outbox import tell_of_dataset
 from worker.datasets.errors import Problem
-from worker.keeper.check import OnBadFile, Request, aside_of
+from worker.keeper.asides import Aside
+from worker.keeper.check import OnBadFile, Request
 from worker.keeper.children import kill, start
 from worker.keeper.verdicts import invalid
 
@@ -66,6 +67,7 @@ class _Check:
     process: "subprocess.Popen[bytes]"
     output: IO[bytes]
     preview: IO[bytes]
+    aside: Aside | None  #: of an upload
     deadline: float
 
     @property
@@ -95,7 +97,7 @@ class Importer:
 
     def advance(self) -> bool:
         """End a check that is over and begin the next; never waits. True while one is under way."""
-        if self._running is not None and self._running.is_over:
+        if self._running is not None and (self._running.is_over or self._is_deleted(self._running)):
             self._end(self._running)
             self._running = None
         if self._running is None:
@@ -116,10 +118,15 @@ class Importer:
                 return None
             room = self.quota.room(datasets.holdings(dataset.owner), without=dataset.size or 0)
         log.info("dataset check begins", dataset_id=dataset.id)
+        return self._begin(dataset, room=room)
+
+    def _begin(self, dataset: DatasetTable, *, room: int | None) -> _Check:
         times = PUBLISHED_TIMES if dataset.kind == "built_in" else 1
+        aside = Aside(Path(dataset.path)) if dataset.upload else None
         request = Request(
             dataset.path,
             dataset.upload,
+            aside=str(aside.images) if aside else None,
             cpu_seconds=times * int(CPU_TIME.total_seconds()),
             room_bytes=room,
             floor_bytes=self.floor_bytes,
@@ -133,7 +140,12 @@ class Importer:
         wanted, handed = replace(request, preview=_path_of(preview)), [preview.fileno()]
         process = start(CHILD, wanted, output, environment={}, inherited=handed)
         deadline = time.monotonic() + times * self.wall_time.total_seconds()
-        return _Check(dataset, process, output, preview, deadline)
+        return _Check(dataset, process, output, preview, aside, deadline)
+
+    def _is_deleted(self, check: _Check) -> bool:
+        """Whether nobody waits for it any more, while others may."""
+        with self.database.reading() as session:
+            return session.scalar(select(DatasetTable.id).where(DatasetTable.id == check.dataset.id)) is None
 
     def _end(self, check: _Check) -> None:
         verdict = _read_verdict(check)
@@ -145,10 +157,12 @@ class Importer:
             found = session.scalars(mine.values(**columns, upload=None).returning(DatasetTable)).one_or_none()
             if found is not None:
                 tell_of_dataset(session, found)
-        log.info("dataset check ended", dataset_id=check.dataset.id, state=verdict.state)
+        is_anothers = self._was_ended_by_another(check, found=found is not None)
+        state = found.state if found is not None else "taken over" if is_anothers else "deleted"
+        log.info("dataset check ended", dataset_id=check.dataset.id, state=state)
         _kill(check)
         is_wanted = found is not None and verdict.state == "ready"  # else it failed, or was deleted in the meantime
-        if check.dataset.upload and not self._was_ended_by_another(check, found=found is not None):
+        if check.dataset.upload and not is_anothers:
             _tidy(Path(check.dataset.upload), Path(check.dataset.path), is_wanted=is_wanted)
 
     def _stored_preview(self, check: _Check) -> dict[str, Any] | None:
@@ -172,8 +186,7 @@ class Importer:
 
 
 def _tidy(upload: Path, folder: Path, *, is_wanted: bool) -> None:
-    """Remove the archive, what a check that was ended left half unpacked, and images that nobody will use."""
-    shutil.rmtree(aside_of(folder), ignore_errors=True)
+    """Remove the archive, and images that nobody will use."""
     if not is_wanted:
         shutil.rmtree(folder, ignore_errors=True)
     upload.unlink(missing_ok=True)
@@ -203,5 +216,7 @@ def _failed(code: str, detail: str) -> Verdict:
 
 def _kill(check: _Check) -> None:
     kill(check.process)
+    if check.aside is not None:
+        check.aside.remove()
     check.output.close()
     check.preview.close()

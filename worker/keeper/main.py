@@ -6,6 +6,7 @@
 import argparse
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -77,6 +78,7 @@ class Keeper:
             self._stored_sets.look_after,
         )
         self._elected = False
+        self._elected_until = 0.0  #: by this process's clock; the database's lease ends no sooner
 
     def run(self) -> None:
         """Until told to stop."""
@@ -93,21 +95,35 @@ class Keeper:
         self._database.dispose()
 
     def _round(self) -> None:
+        if not self._stand():
+            return
+        for duty in self._duties:
+            # It was frozen, or the last duty took long: another one may have been elected.
+            if time.monotonic() > self._elected_until and not self._stand():
+                return
+            self._do(duty)
+
+    def _stand(self) -> bool:
+        """Take or renew the office. What is under way is put down once somebody else has it, or may have it."""
+        was_elected, asked = self._elected, time.monotonic()
         try:
-            was_elected, self._elected = self._elected, self._election.win()
+            self._elected = won = self._election.win()
         except DATABASE_DOWN as error:
             self._sweeper.pause()
             log.warning("the database does not answer", error=str(error))
-            return
-        if self._elected:
-            for duty in self._duties:
-                self._do(duty)
-        elif was_elected:
-            self._importer.stop()
-            self._coordinator.stop()
-            self._give_back()
-            self._deliverer.stop()
-            self._sweeper.pause()
+            won, self._elected = False, was_elected and time.monotonic() < self._elected_until
+        else:
+            self._elected_until = asked + self._settings.lease_seconds
+        if was_elected and not self._elected:
+            self._put_down()
+        return won
+
+    def _put_down(self) -> None:
+        self._importer.stop()
+        self._coordinator.stop()
+        self._give_back()
+        self._deliverer.stop()
+        self._sweeper.pause()
 
     def _give_back(self) -> None:
         """An import under way; where the database is down, its lease ends by itself."""

@@ -29,6 +29,28 @@ def left_behind(settings):
     return [*settings.folder("uploads").iterdir(), *settings.folder("datasets/uploaded").iterdir()]
 
 
+def waiting(place):
+    """A child that has unpacked, says so there, and goes on when it may."""
+    place.mkdir(exist_ok=True)
+    return python(
+        "import time, pathlib; from worker.keeper import check; look = check._check_folder; "
+        f"place = pathlib.Path({str(place)!r})\n"
+        "def wait(*given):\n"
+        "    (place / 'unpacked').touch()\n"
+        "    while not (place / 'go').exists(): time.sleep(0.01)\n"
+        "    return look(*given)\n"
+        "check._check_folder = wait\n"
+        "check.main()"
+    )
+
+
+def wait_for(path):
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 class TestReports:
     @pytest.mark.parametrize(
         ("files", "code", "path"),
@@ -92,7 +114,8 @@ class TestLimits:
         importer = Importer(database, store)
         importer.advance()
         os.kill(importer._running.process.pid, signal.SIGKILL)
-        (settings.folder("datasets/uploaded") / f".{posted['id']}" / "cat").mkdir(parents=True)  # as one half done has
+        (half,) = settings.folder("datasets/uploaded").glob(f".{posted['id']}-*")
+        (half / "images" / "cat").mkdir(parents=True, exist_ok=True)  # as one half done has
         while importer.advance():
             time.sleep(0.01)
         report = report_of(client)
@@ -197,6 +220,32 @@ class TestKeepers:
         check_all()
         assert client.get("/v1/datasets/pets").json()["state"] == "ready"
 
+    def test_two_at_once_do_not_meet(self, client, upload, database, store, settings, tmp_path, monkeypatch):
+        """As where the first was cut off from the database, and its child went on."""
+        id, importers = upload().json()["id"], []
+        for number in range(2):
+            monkeypatch.setattr("worker.keeper.imports.CHILD", waiting(tmp_path / str(number)))
+            importers.append(Importer(database, store))
+            importers[-1].advance()
+        for number in range(2):
+            wait_for(tmp_path / str(number) / "unpacked")
+        for number, importer in enumerate(importers):
+            (tmp_path / str(number) / "go").touch()
+            importer._running.process.wait(60)
+        assert [importer.advance() for importer in reversed(importers)] == [False, False]
+        assert client.get("/v1/datasets/pets").json()["state"] == "ready"
+        assert left_behind(settings) == [settings.folder("datasets/uploaded") / id]
+        assert len(list(left_behind(settings)[0].rglob("*.png"))) == 8
+
+    def test_one_that_stops_leaves_nothing_unpacked(self, upload, database, store, settings, tmp_path, monkeypatch):
+        upload()
+        monkeypatch.setattr("worker.keeper.imports.CHILD", waiting(tmp_path))
+        importer = Importer(database, store)
+        importer.advance()
+        wait_for(tmp_path / "unpacked")
+        importer.stop()
+        assert list(settings.folder("datasets/uploaded").iterdir()) == []
+
     def test_deleted_during_its_check(self, client, upload, database, store, settings):
         upload()
         importer = Importer(database, store)
@@ -205,6 +254,26 @@ class TestKeepers:
         while importer.advance():
             time.sleep(0.01)
         assert left_behind(settings) == []
+
+    def test_deletion_ends_it_and_the_next_has_its_turn(
+        self, client, upload, database, store, settings, tmp_path, monkeypatch
+    ):
+        upload()
+        upload("others")
+        with monkeypatch.context() as slow:
+            slow.setattr("worker.keeper.imports.CHILD", waiting(tmp_path))
+            importer = Importer(database, store)
+            importer.advance()
+        wait_for(tmp_path / "unpacked")
+        child = importer._running.process
+        assert client.delete("/v1/datasets/pets").status_code == 204
+        importer.advance()
+        assert child.returncode == -signal.SIGKILL
+        while importer.advance():
+            time.sleep(0.01)
+        id = client.get("/v1/datasets/others").json()["id"]
+        assert client.get(f"/v1/datasets/{id}").json()["state"] == "ready"
+        assert left_behind(settings) == [settings.folder("datasets/uploaded") / id]
 
     def test_the_child_is_small(self):
         heavy = "{'torch', 'numpy', 'sqlalchemy', 'fastapi'}"

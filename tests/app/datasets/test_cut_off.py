@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -129,6 +130,24 @@ class TestCutOff:
         upload.send(END)
         assert upload.answer()[0] == 202
         assert kept() == [8]
+        upload.close()
+
+    def test_what_has_come_of_a_slow_one_is_written_before_long(self, port, kept, settings, monkeypatch):
+        """Else nobody would have written to its file for an hour, and the keeper would remove it."""
+        monkeypatch.setattr("app.datasets.upload._WRITE_SECONDS", 0.1)
+        upload = Upload(port, len(HEAD) + 20 + len(END))
+        for _ in range(10):
+            time.sleep(0.05)
+            upload.send(b"x")
+        wait_until(lambda: sum(kept()) > 0)
+        (file,) = settings.folder("uploads").iterdir()
+        os.utime(file, (0, 0))
+        time.sleep(0.2)
+        upload.send(b"x")
+        wait_until(lambda: file.stat().st_mtime > 0)
+        upload.send(b"x" * 9 + END)
+        assert upload.answer()[0] == 202
+        assert kept() == [20]
         upload.close()
 
     def test_a_second_one_under_the_same_key_is_told_to_wait(self, port, kept):

@@ -13,7 +13,7 @@ from app.datasets.repository import DatasetRepository
 from app.datasets.service import NewDataset
 from app.db.tables import JobTable
 from app.domain.specs import DatasetRef
-from app.errors import Conflict
+from app.errors import Conflict, Unprocessable
 from app.ids import new_id
 
 
@@ -86,3 +86,22 @@ class TestDelete:
         assert codes == ["dataset_in_use"]
         with database.reading() as session:
             assert service.find(session, "pets", administrator()).id == pets.id
+
+    def test_a_submission_that_waits_for_one_is_refused(self, database, pets):
+        refused = []
+
+        def submit():
+            try:
+                with database.transaction() as session:
+                    service.resolve(DatasetRef(name="pets"), session, administrator())
+            except Unprocessable as error:
+                refused.append(error.code)
+
+        thread = threading.Thread(target=submit)
+        with database.transaction() as session:
+            datasets = DatasetRepository(session)
+            datasets.delete(datasets.lock(pets.id))
+            thread.start()
+            time.sleep(0.3)  # long enough to have looked it up, and to wait for the lock
+        thread.join(30)
+        assert refused == ["unknown_dataset"]

@@ -151,6 +151,23 @@ class TestRefusedUploads:
         headers = {"Content-Type": "multipart/form-data"}
         assert code(client.post("/v1/datasets", content=b"x", headers=headers)) == (422, "malformed_multipart")
 
+    @pytest.mark.parametrize(("length", "expected"), [(256, (202, None)), (257, (422, "malformed_multipart"))])
+    def test_a_boundary_is_of_256_bytes_at_most(self, client, settings, pack, images, length, expected):
+        boundary = b"b" * length
+        part = b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        body = b"".join(part % (boundary, *field) for field in ((b"name", b"pets"), (b"file", pack(images))))
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary.decode()}"}
+        answer = client.post("/v1/datasets", content=body + b"--%b--\r\n" % boundary, headers=headers)
+        assert (answer.status_code, answer.json().get("code")) == expected
+        assert len(uploads(settings)) == (expected[0] == 202)
+
+    @pytest.mark.parametrize("headers", [b"X: 1\r\n" * 100, b"X: " + b"1" * 10_000 + b"\r\n"], ids=["many", "long"])
+    def test_headers_of_a_part_without_end(self, client, settings, headers):
+        body = b"--x\r\n" + headers + b'Content-Disposition: form-data; name="file"\r\n\r\nhello\r\n--x--\r\n'
+        sent = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert code(client.post("/v1/datasets", content=body, headers=sent)) == (422, "malformed_multipart")
+        assert uploads(settings) == []
+
     @pytest.mark.parametrize("says_how_long", [True, False])
     def test_too_many_bytes(self, client, settings, says_how_long):
         settings.max_upload_bytes = 1 << 20

@@ -154,7 +154,7 @@ def judge(archive: bytes, place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place) as scratch:
         upload, folder = Path(scratch, "upload"), Path(scratch, "sets", "ds")
         upload.write_bytes(archive)
-        verdict = check._verdict(check.Request(str(folder), str(upload), cpu_seconds=60))
+        verdict = check._verdict(check.Request(str(folder), str(upload), 60, aside=str(folder.with_name("aside"))))
         codes = {problem["code"] for problem in verdict["report"]["problems"]}
         assert verdict["state"] == ("invalid" if codes else "ready")
         assert not codes & BROKEN_OFF

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from worker.datasets import cache
-from worker.datasets.cache import Contents, NotCached, channel_statistics
+from worker.datasets.cache import Contents, channel_statistics
+from worker.datasets.cache_facts import NotCached, read_facts
 from worker.datasets.pictures import ArrayPictures
 from worker.datasets.source import DatasetSource
 
@@ -149,6 +150,32 @@ class TestBuilders:
         os.utime(old, (two_days_ago, two_days_ago))
         build(tmp_path / "set")
         assert sorted(path.name for path in tmp_path.iterdir()) == [".building-young", "set"]
+
+
+class TestUse:
+    def test_an_entry_says_when_it_was_last_opened(self, tmp_path):
+        build(tmp_path / "set")
+        os.utime(tmp_path / "set", (0, 0))
+        cache.load(tmp_path / "set")
+        assert time.time() - (tmp_path / "set").stat().st_mtime < 60
+
+    def test_a_damaged_one_is_not_used(self, tmp_path):
+        build(tmp_path / "set")
+        (tmp_path / "set" / "train-labels.npy").write_bytes(b"")
+        os.utime(tmp_path / "set", (0, 0))
+        with pytest.raises(NotCached):
+            cache.load(tmp_path / "set")
+        assert (tmp_path / "set").stat().st_mtime == 0
+
+    def test_it_tells_what_it_is_of(self, opened, pets, as_source, tmp_path):
+        """A version that a row may name, or one of a built-in set, which none does."""
+        version = opened(as_source(pets)).version
+        (entry,) = (tmp_path / "cache").iterdir()
+        facts = read_facts(entry)
+        assert (facts["built_in"], facts["version"]) == (False, version)
+        opened(DatasetSource("built_in", "digits", tmp_path))
+        (other,) = set((tmp_path / "cache").iterdir()) - {entry}
+        assert read_facts(other)["built_in"] is True
 
 
 class TestOpening:

@@ -24,6 +24,19 @@ class TestLayouts:
         assert (found.train.labels, found.test.paths, found.test.labels) == ([0, 1], [f"{test}/dog/c.jpg"], [1])
         assert found.problems == []
 
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [("Train", "Test"), ("TRAIN", "test"), ("train", "Test"), ("Train", "Val"), ("train", "VALID")],
+    )
+    def test_capitals_make_no_difference_to_splits(self, make_folder, train, test):
+        found = read(make_folder, f"{train}/cat/a.jpg", f"{train}/dog/b.jpg", f"{test}/dog/c.jpg")
+        assert (found.classes, found.train.labels, found.test.paths) == (["cat", "dog"], [0, 1], [f"{test}/dog/c.jpg"])
+        assert found.problems == []
+
+    def test_a_class_may_be_called_train_with_a_capital(self, make_folder):
+        found = read(make_folder, "Bus/a.jpg", "Train/b.jpg", "bus/c.jpg")
+        assert (found.classes, found.problems) == (["Bus", "Train", "bus"], [])
+
     def test_wrapping_folders_are_stepped_into(self, make_folder):
         found = read(make_folder, "pets-1.0/data/cat/a.jpg", "pets-1.0/data/dog/b.jpg")
         assert found.classes == ["cat", "dog"]
@@ -33,6 +46,12 @@ class TestLayouts:
         found = read(make_folder, "cat/a.jpg", "cat/notes.txt", "cat/.DS_Store", "dog/b.JPEG", "__MACOSX/dog/b.jpg")
         assert (found.images, found.ignored) == (2, 1)
         assert found.classes == ["cat", "dog"]
+
+    @pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "__MACOSX", "deep/.git", "deep/__MACOSX/cat"])
+    def test_what_is_in_hidden_folders_is_not_read(self, make_folder, hidden):
+        found = read(make_folder, "cat/a.jpg", f"cat/{hidden}/a.jpg", f"cat/{hidden}/notes.txt", "dog/b.jpg")
+        assert found.train.paths == ["cat/a.jpg", "dog/b.jpg"]
+        assert found.ignored == 0
 
     @pytest.mark.parametrize("name", ["a.JPG", "a.b.Tiff", "jpg.png"])
     def test_a_picture_is_known_by_the_end_of_its_name(self, make_folder, name):
@@ -60,6 +79,11 @@ class TestProblems:
             (["train/cat/a.jpg", "train/dog/b.jpg", "test/fox/c.jpg"], "class_not_in_train", "fox"),
             (["test/cat/a.jpg", "test/dog/a.jpg", "val/cat/a.jpg"], "no_training_split", "test"),
             (["train/cat/a.jpg", "train/dog/b.jpg", "test/cat/c.jpg", "val/cat/d.jpg"], "unused_folder", "val"),
+            (["Train/cat/a.jpg", "Train/dog/b.jpg", "Test/cat/c.jpg", "Extra/cat/d.jpg"], "unused_folder", "Extra"),
+            (["train/cat/a.jpg", "train/dog/b.jpg", "Train/cat/d.jpg"], "unused_folder", "Train"),
+            (["train/cat/a.jpg", "train/dog/b.jpg", "test/cat/c.jpg", "Test/cat/d.jpg"], "unused_folder", "Test"),
+            (["TRAIN/cat/a.jpg", "TRAIN/dog/b.jpg", "Train/cat/c.jpg", "test/cat/d.jpg"], "unused_folder", "Train"),
+            (["Test/cat/a.jpg", "Test/dog/a.jpg", "Val/cat/a.jpg"], "no_training_split", "Test"),
             (["cat/a.jpg", "dog/b\n.jpg"], "unsafe_name", "dog/b\\n.jpg"),
         ],
     )

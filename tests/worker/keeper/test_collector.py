@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app.db.tables import DatasetTable, IdempotencyKeyTable
 from app.ids import new_id
 from worker.keeper import collector
+from worker.keeper.asides import Aside
 from worker.keeper.collector import Collector
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
@@ -51,7 +52,7 @@ class TestCollector:
     @pytest.mark.parametrize(
         ("state", "upload", "kept"),
         [
-            ("validating", "uploads/x", ["archive", "half", "whole"]),
+            ("validating", "uploads/x", ["archive", "whole"]),
             ("ready", None, ["whole"]),
             ("invalid", None, []),
         ],
@@ -62,10 +63,26 @@ class TestCollector:
         with database.transaction() as session:
             session.add(DatasetTable(id=id, state=state, upload=upload, **facts))
         sets, old = settings.folder("datasets/uploaded"), 2 * collector.KEPT_SECONDS
-        left = {"half": make(sets, f".{id}", age_seconds=old), "whole": make(sets, id, age_seconds=old)}
+        left = {"half": make(sets, f".{id}-abc", age_seconds=old), "whole": make(sets, id, age_seconds=old)}
+        left["half, of an earlier release"] = make(sets, f".{id}", age_seconds=old)
         left["archive"] = make(settings.folder("uploads"), id, age_seconds=old)
         collect()
         assert sorted(name for name, path in left.items() if path.exists()) == kept
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_leaves_what_a_check_under_way_unpacks(self, collect, database, settings, is_known):
+        id = new_id("ds")
+        facts = {"owner": "ann", "name": "pets", "kind": "uploaded", "path": "x", "created_at": LONG_AGO}
+        if is_known:
+            with database.transaction() as session:
+                session.add(DatasetTable(id=id, state="validating", upload="x", **facts))
+        aside = Aside(settings.folder("datasets/uploaded") / id)
+        aside.images.mkdir()
+        then = time.time() - 2 * collector.KEPT_SECONDS
+        os.utime(aside.images.parent, (then, then))
+        collect()
+        assert aside.images.exists()
+        aside.remove()
 
     def test_removes_images_whose_row_is_gone(self, collect, database, settings, queued):
         queued(created_at=LONG_AGO)
@@ -80,6 +97,18 @@ class TestCollector:
         queued(created_at=datetime.now(UTC))
         Collector(database, settings).collect()
         assert old.exists()
+
+    def test_removes_downloads_of_killed_workers(self, collect, settings):
+        """One under way writes into a folder below its own, whose time stays that of its beginning."""
+        sets, old = settings.folder("datasets"), 2 * collector.KEPT_SECONDS
+        killed, under_way = (make(sets, f".download-{name}", age_seconds=old) for name in ("killed", "under_way"))
+        just_begun, of_the_operator = make(sets, ".download-new", age_seconds=1), make(sets, "MNIST", age_seconds=old)
+        for folder, age in ((killed, old), (under_way, 1)):
+            then = time.time() - age
+            os.utime(folder / "checkpoint.pt", (then, then))
+        collect()
+        left = [path.exists() for path in (killed, under_way, just_begun, of_the_operator)]
+        assert left == [False, True, True, True]
 
     def test_forgets_answers_after_a_day(self, collect, database):
         now = datetime.now(UTC)

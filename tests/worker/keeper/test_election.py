@@ -139,6 +139,50 @@ class TestKeeper:
         queued()
         hints()
 
+    @pytest.fixture
+    def keeper(self, settings, monkeypatch):
+        """One that looks after nothing but notes what it does: elected, with a check under way."""
+        keeper = Keeper(settings, over=threading.Event())
+        keeper.done = []
+        keeper._duties = tuple(lambda name=name: keeper.done.append(name) for name in ("sweep", "check"))
+        monkeypatch.setattr(keeper._importer, "stop", lambda: keeper.done.append("stop"))
+        keeper._round()
+        assert keeper.done == ["sweep", "check"]
+        keeper.done.clear()
+        yield keeper
+        keeper._deliverer.stop()
+        keeper._database.dispose()
+
+    @pytest.mark.parametrize(
+        ("silent_seconds", "done"),
+        [(0.0, []), (3.0, ["stop"])],  # its lease lasts 2 s
+    )
+    def test_its_check_goes_on_for_a_lease_without_a_database(self, keeper, monkeypatch, silent_seconds, done):
+        def refuse(_):
+            raise OperationalError("UPDATE keeper", {}, Exception("the server went away"))
+
+        monkeypatch.setattr(Election, "win", refuse)
+        keeper._elected_until -= silent_seconds
+        keeper._round()
+        keeper._round()
+        assert keeper.done == done
+
+    def test_one_that_was_frozen_in_a_duty_asks_before_the_next(self, keeper, candidate):
+        """Else it would judge what it began before another was elected."""
+
+        def freeze():
+            time.sleep(2.1)
+            assert candidate("b:1").win()
+
+        keeper._duties = (freeze, *keeper._duties)
+        keeper._round()
+        assert keeper.done == ["stop"]
+
+    def test_after_a_long_duty_the_others_follow(self, keeper):
+        keeper._duties = (lambda: time.sleep(2.1), *keeper._duties)
+        keeper._round()
+        assert keeper.done == ["sweep", "check"]
+
     def test_a_duty_that_fails_keeps_no_other_from_being_done(self, run, hints, monkeypatch):
         def fail(_):
             raise RuntimeError("a bug")

@@ -41,7 +41,8 @@ def tried(entry: Entry, place: Path) -> dict[str, Any]:
     data = entry.make(place)
     upload.write_bytes(data)
     before, began = seen_outside(place), time.monotonic()
-    verdict = check._verdict(check.Request(str(folder), str(upload), cpu_seconds=CPU_SECONDS))
+    aside = str(folder.with_name("aside"))
+    verdict = check._verdict(check.Request(str(folder), str(upload), cpu_seconds=CPU_SECONDS, aside=aside))
     seconds = time.monotonic() - began
     after = seen_outside(place)
     left = [path.name for path in (place / "datasets").iterdir()]
