@@ -48,8 +48,10 @@ class AutoPlan:
         if self.spec.tune:
             tuning = tuning_of(self.spec)
             planned.append(Planned(tuning, 1, searching=1))
-            size = TuningPlan(tuning).smallest_batch(resolved)
-            training = training.model_copy(update={"batch_size": size, "epochs": self.spec.epochs or MOST_EPOCHS})
+            training = training.model_copy(update={"batch_size": TuningPlan(tuning).smallest_batch(resolved)})
+        elif self.spec.epochs is None:
+            planned.append(Planned(self._timing({}), 1))
+        training = training.model_copy(update={"epochs": self.spec.epochs or MOST_EPOCHS})
         planned.append(Planned(training, 1, searching=1))
         return [*planned, Planned(comparison_of(training), 1, searching=1)] if self.spec.compare else planned
 

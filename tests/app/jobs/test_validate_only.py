@@ -91,7 +91,8 @@ class TestPlans:
             ({"tune": [], "epochs": 40}, 1, 440, 132),
             # Short trainings of one epoch: 129, and 4 x (89 + 22 + 5 + 2) + 11 = 483. Then 10 epochs of 16 at most.
             ({"epochs": 10}, 12, 129 + 483 + 890, 2000 + 267),
-            # Left open, the budget may have room for 200 epochs.
+            # Left open, the budget may have room for 200 epochs; without a tuning, one more tells how long it takes.
+            ({"tune": []}, 2, 11 + 200 * 11, 660),
             ({}, 12, 129 + 483 + 200 * 89, 2000 + 5340),
             # A baseline over 40 epochs of 89 steps and five arms over 10, three times; each arm searches as long.
             ({"epochs": 10, "compare": True}, 31, 129 + 483 + 890 + 3 * (3560 + 5 * 890), 2000 + 267 + 6 * 267),
