@@ -9,7 +9,8 @@ from worker.plots.training import EpochCurve, plot_accuracy
 from worker.reports.documents import Page, Picture, Table, write_pages
 
 NOTES = (
-    "Every choice was made on validation images. The test split was opened once, at the end of the training.",
+    "Every choice was made on validation images. The test split was opened once, at the end of the training, and by "
+    "each training of a comparison at its own end.",
     "The tuning and the comparison have reports of their own, among the files of their jobs.",
 )
 
