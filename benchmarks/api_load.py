@@ -1,9 +1,10 @@
 """How fast the API answers under load: `python benchmarks/api_load.py`.
 
-One API process with a key, on a database of 100,000 jobs, SQLite and PostgreSQL in turn (the latter with Redis as the
-broker), beside a bare FastAPI endpoint that answers as many bytes. The load comes from another process over raw
-connections. Every figure is measured in each round, so that whatever else the machine does meets all of them; of the
-latencies of all rounds the percentiles, of the rates the median.
+One API process on a database of 100,000 jobs, SQLite and PostgreSQL in turn (the latter with Redis as the broker),
+beside a bare FastAPI endpoint that answers as many bytes. Who asks is the owner of all these jobs, with a key of their
+own, or with `--as administrator` the one whose key is a setting, for whom no list looks at owners. The load comes from
+another process over raw connections. Every figure is measured in each round, so that whatever else the machine does
+meets all of them; of the latencies of all rounds the percentiles, of the rates the median.
 
 Latency in the closed loop counts from sending, in the open loop from when the request was due.
 A figure that misses its target does not fail the command; an answer that is not the expected one does.
@@ -26,6 +27,8 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from app.api_keys import service as api_keys
+from app.callers import Scope
 from app.db.migrate import upgrade
 from app.db.session import Database
 from app.http import revision_tag
@@ -36,11 +39,28 @@ from benchmarks.api_figures.processes import HOST, most_resident_bytes, quiet, r
 from benchmarks.api_figures.seeding import REVISION, STEPS, as_text, put_jobs, put_steps, settle
 from benchmarks.service_figures.setups import NotThere, Setup, embedded, servers
 
-KEY = "the key of the benchmark"
 BODY = as_text({"kind": "training", "dataset": "digits", "architecture": "mlp", "tags": ["load"]})
 JSON = {"Content-Type": "application/json"}
 MOST_BYTES = 200 << 20
 BUSY, FEW = 16, 4  #: connections
+
+
+@dataclass(frozen=True)
+class Key:
+    """Who asks."""
+
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """That go with every request."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def request(self, path: str, *, method: str = "GET", body: str = "", **more: str) -> str:
+        """A whole request, as it goes over the wire."""
+        about = JSON | {"Content-Length": str(len(body))} if body else {}
+        lines = [f"{name}: {value}" for name, value in ({"Host": HOST} | self.headers | about | more).items()]
+        return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", body])
 
 
 @dataclass(frozen=True)
@@ -104,15 +124,20 @@ def setup_of(store: str, asked: argparse.Namespace) -> AbstractContextManager[Se
 
 def measure(setup: Setup, asked: argparse.Namespace) -> None:
     """All figures on one store."""
-    print(f"\n{setup.versions}; {quiet()}; {asked.rounds} rounds of {asked.seconds:g} s each", flush=True)
-    with tempfile.TemporaryDirectory(prefix="supercycle-") as folder, serving(setup, Path(folder)) as (pid, port):
+    print(
+        f"\n{setup.versions}; {asked.caller}; {quiet()}; {asked.rounds} rounds of {asked.seconds:g} s each", flush=True
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="supercycle-") as folder,
+        serving(setup, Path(folder), caller=asked.caller) as (pid, port, key),
+    ):
         database = Database(setup.settings(Path(folder)).database)
-        figures = figures_on(database, port, jobs=asked.jobs)
+        figures = figures_on(database, port, key, jobs=asked.jobs)
         database.dispose()
-        size = len(httpx.get(f"http://{HOST}:{port}{path_of(figures[0])}", headers=headers()).content)
+        size = len(httpx.get(f"http://{HOST}:{port}{path_of(figures[0])}", headers=key.headers).content)
         bare = ("benchmarks.api_figures.bare", "--bytes", str(size - len('{"text":""}')))
         with running(*bare, path="/job", environment={}) as (_, bare_port):
-            figures.append(Figure(f"bare FastAPI, {size} bytes", [request("/job")], is_bare=True))
+            figures.append(Figure(f"bare FastAPI, {size} bytes", [key.request("/job")], is_bare=True))
             for _ in range(asked.rounds):
                 for figure in figures:
                     plan = plan_of(figure, bare_port if figure.is_bare else port, seconds=asked.seconds)
@@ -121,17 +146,32 @@ def measure(setup: Setup, asked: argparse.Namespace) -> None:
 
 
 @contextmanager
-def serving(setup: Setup, folder: Path) -> Iterator[tuple[int, int]]:
-    """A migrated database and one API process on it: its id and port."""
+def serving(setup: Setup, folder: Path, *, caller: str) -> Iterator[tuple[int, int, Key]]:
+    """A migrated database and one API process on it: its id and port, and a key that it takes."""
     upgrade(setup.settings(folder))
-    environment = setup.environment(folder) | {"SUPERCYCLE_API_KEY": KEY}
-    with running("app.main", "--follow-stdin", path="/healthz", environment=environment) as found:
-        yield found
+    environment = setup.environment(folder)
+    if caller == "owner":
+        key = Key(key_of_an_owner(setup, folder))
+    else:
+        key = Key("the key of the benchmark")
+        environment |= {"SUPERCYCLE_API_KEY": key.token}
+    with running("app.main", "--follow-stdin", path="/healthz", environment=environment) as (pid, port):
+        yield pid, port, key
 
 
-def figures_on(database: Database, port: int, *, jobs: int) -> list[Figure]:
+def key_of_an_owner(setup: Setup, folder: Path) -> str:
+    """One that may read and submit."""
+    database = Database(setup.settings(folder).database)
+    with database.transaction() as session:
+        token = api_keys.create(session, owner="ann", scopes={Scope.READ, Scope.SUBMIT}).token
+    database.dispose()
+    return token
+
+
+def figures_on(database: Database, port: int, key: Key, *, jobs: int) -> list[Figure]:
     """What is measured, on the jobs put into this database."""
-    answer = httpx.post(f"http://{HOST}:{port}/v1/jobs", content=BODY, headers=headers() | JSON)
+    request = key.request
+    answer = httpx.post(f"http://{HOST}:{port}/v1/jobs", content=BODY, headers=key.headers | JSON)
     first = answer.raise_for_status().json()["id"]
     ids = put_jobs(database, first, count=jobs)
     training, range_test = (put_steps(database, first, kind=kind) for kind in ("training", "range_test"))
@@ -146,9 +186,11 @@ def figures_on(database: Database, port: int, *, jobs: int) -> list[Figure]:
         Figure("one job, 304", [request(path, **etag) for path in some], 304),
         Figure("submission, open loop", posting, 202, rate=100, p99_within_ms=100),
         Figure("a page of 50", [request(path) for path in pages(ids, dice)], connections=FEW, p99_within_ms=50),
-        Figure("the same, filtered", filtered(ids, dice), connections=FEW, p99_within_ms=50),
-        Figure(f"metrics of {STEPS:,} steps", [metrics_of(training)], **points),  # type: ignore[arg-type]
-        Figure("the same of a range test", [metrics_of(range_test)], **points),  # type: ignore[arg-type]
+        Figure(
+            "the same, filtered", [request(path) for path in filtered(ids, dice)], connections=FEW, p99_within_ms=50
+        ),
+        Figure(f"metrics of {STEPS:,} steps", [request(metrics_of(training))], **points),  # type: ignore[arg-type]
+        Figure("the same of a range test", [request(metrics_of(range_test))], **points),  # type: ignore[arg-type]
     ]
 
 
@@ -159,7 +201,7 @@ def pages(ids: list[str], dice: random.Random) -> list[str]:
 
 
 def filtered(ids: list[str], dice: random.Random) -> list[str]:
-    """Pages by what is common, what is rare and what is not there, alone and together."""
+    """Addresses of pages by what is common, what is rare and what is not there, alone and together."""
     filters = [
         "state=failed",
         "state=succeeded",
@@ -172,22 +214,11 @@ def filtered(ids: list[str], dice: random.Random) -> list[str]:
         "tag=nowhere",
         f"parent_id={ids[0]}",
     ]
-    return [request(f"{path}&{each}") for path in dice.sample(pages(ids, dice), 20) for each in filters]
+    return [f"{path}&{each}" for path in dice.sample(pages(ids, dice), 20) for each in filters]
 
 
 def metrics_of(id: str) -> str:
-    return request(f"/v1/jobs/{id}/metrics?max_points=1000")
-
-
-def headers() -> dict[str, str]:
-    return {"Authorization": f"Bearer {KEY}"}
-
-
-def request(path: str, *, method: str = "GET", body: str = "", **more: str) -> str:
-    """A whole request, as it goes over the wire."""
-    about = JSON | {"Content-Length": str(len(body))} if body else {}
-    lines = [f"{name}: {value}" for name, value in ({"Host": HOST} | headers() | about | more).items()]
-    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", body])
+    return f"/v1/jobs/{id}/metrics?max_points=1000"
 
 
 def path_of(figure: Figure) -> str:
@@ -227,6 +258,7 @@ def yes_or_no(claim: bool) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--as", dest="caller", choices=["owner", "administrator"], default="owner")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each figure in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=100_000)
