@@ -55,7 +55,7 @@ def compare(service: Service, name: str, task: Task, asked: argparse.Namespace) 
 
 def beside_fastai(service: Service, name: str, task: Task, job: Job, asked: argparse.Namespace) -> None:
     """Train with fastai as often as the arm of one cycle did, and print the difference on the test split."""
-    ours = [service.job(id) for id in job["result"]["arms"]["one_cycle"]["jobs"]]
+    ours = [service.job(id) for id in job["result"]["arms"]["one_cycle"]["jobs"]][: asked.peer_seeds]
     seeds = [one["spec"]["seed"] for one in ours]
     assert task.pictures is not None
     try:
@@ -76,6 +76,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--peers-python", help="an interpreter that has fastai; without it there is no such arm")
+    parser.add_argument("--peer-seeds", type=int, help="of fastai's trainings, which take longer; by default as many")
     parser.add_argument("--to", type=Path, default=RESULTS)
     return parser.parse_args()
 
