@@ -10,7 +10,9 @@ from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import changed
 
-AS_GOOD = 0.02  #: losses that differ by less than this share differ by luck
+# Four momenta of a ResNet-9 on a part of CIFAR-10 ended trainings of one epoch with losses 2 to 4 % apart, in no order.
+# With the one that won by 3 % a whole training ended 5.7 points below one without it (docs/explanation/results.md).
+AS_GOOD = 0.05  #: losses that differ by less than this share differ by luck
 
 
 @dataclass(frozen=True, slots=True)
