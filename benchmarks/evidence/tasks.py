@@ -90,9 +90,12 @@ OF_CIFAR = {"dataset": "cifar10-part", "augmentation": {"crop": 4, "flip": True}
 TASKS = {
     "digits-resnet9": Task(PLAIN | {"dataset": "digits", "architecture": SMALL_RESNET, "epochs": 160}),
     "mnist-lenet": Task(
-        PLAIN | {"dataset": "MNIST", "architecture": "lenet", "epochs": 32, "batch_size": 512, "augmentation": {}},
+        PLAIN | {"dataset": "MNIST", "architecture": "lenet", "epochs": 16, "batch_size": 512, "augmentation": {}},
         MNIST,
     ),
     "cifar-resnet9": Task(PLAIN | OF_CIFAR | {"architecture": SMALL_RESNET, "arms": ADAMW}, CIFAR),
-    "cifar-cnn3": Task(PLAIN | OF_CIFAR | {"architecture": "cnn3"}, CIFAR),
+    "cifar-cnn3": Task(
+        PLAIN | OF_CIFAR | {"architecture": "cnn3", "epochs": 8, "arms": dict.fromkeys(("cosine", "constant", "step"))},
+        CIFAR,
+    ),
 }

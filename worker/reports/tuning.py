@@ -22,7 +22,8 @@ from worker.reports.documents import Page, Picture, Table, write_pages
 
 NOTES = (
     "Every choice is made on validation images; the test split is not looked at.",
-    "Losses are those at the end of short trainings; losses within 5 % of the smallest count as good as it.",
+    "Losses are those at the end of short trainings; losses within 2 % of the smallest count as good as it, of momenta "
+    "within 5 %.",
     "The learning rate is left to the training, which picks it again with all of these values.",
 )
 

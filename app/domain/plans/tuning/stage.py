@@ -10,9 +10,7 @@ from app.domain.specs.range_test import RangeTestSpec
 from app.domain.specs.training import TrainingSpec
 from app.domain.specs.tuning import changed
 
-# Four momenta of a ResNet-9 on a part of CIFAR-10 ended trainings of one epoch with losses 2 to 4 % apart, in no order.
-# With the one that won by 3 % a whole training ended 5.7 points below one without it (docs/explanation/results.md).
-AS_GOOD = 0.05  #: losses that differ by less than this share differ by luck
+AS_GOOD = 0.02  #: losses that differ by less than this share are as good as each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +83,10 @@ def _tried(value: Any, child: Child) -> Tried:  # noqa: ANN401
     return Tried(value, child.id, last["validation_loss"], last["validation_accuracy"], child.result["seconds"])
 
 
-def as_good_as_best(found: Sequence[Tried]) -> list[Tried]:
-    """Those whose loss is within luck of the smallest; none where none has a loss."""
+def as_good_as_best(found: Sequence[Tried], *, within: float = AS_GOOD) -> list[Tried]:
+    """Those whose loss is within such a share of the smallest; none where none has a loss."""
     best = min((one.score for one in found), default=math.inf)
-    return [one for one in found if math.isfinite(best) and one.score <= best * (1 + AS_GOOD)]
+    return [one for one in found if math.isfinite(best) and one.score <= best * (1 + within)]
 
 
 def told(found: Sequence[Tried]) -> str:
