@@ -159,11 +159,14 @@ def is_beyond_a_schema(problem: dict[str, Any], operation: str, method: str, bod
     """Whether a valid request may be refused with this problem.
 
     What a merge patch may hold depends on the job, so any field may be at fault; but not where nothing is to change.
+    So it is with the arms of a comparison, each a patch of a training.
     """
     if problem["code"] in BEYOND_A_SCHEMA.get(operation, set()) | (_OF_ANY_POST if method == "POST" else set()):
         return True
     pointers = [error.get("pointer", "") for error in problem["errors"]]
     is_of_fields = bool(pointers) and all(pointers)
+    if operation == "submit_job" and is_of_fields and all(pointer.startswith("#/arms/") for pointer in pointers):
+        return True
     return operation == _ANY_PATCH and is_of_fields and isinstance(body, dict) and bool(body)
 
 

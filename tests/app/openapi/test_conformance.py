@@ -36,6 +36,7 @@ def test_nothing_is_left_unchecked():
 
 
 FIELD = {"pointer": "#/epochs", "detail": "d", "code": "out_of_range"}
+ARM = {"pointer": "#/arms/mine/epocs"}
 PARAMETER = {"parameter": "Idempotency-Key", "detail": "d", "code": "invalid_value"}
 
 
@@ -48,6 +49,8 @@ class TestRefusals:
             ("submit_job", "unknown_dataset", [FIELD], {"kind": "training"}, True),
             ("submit_job", "out_of_range", [FIELD], {"kind": "training"}, False),  # the schema has the bounds
             ("submit_job", "malformed", [], {"kind": "training"}, False),
+            ("submit_job", "unknown_field", [ARM], {"kind": "comparison"}, True),  # a patch, of which no schema tells
+            ("submit_job", "unknown_field", [ARM, FIELD], {"kind": "comparison"}, False),
             ("clone_job", "out_of_range", [FIELD], {"epochs": 0}, True),
             ("clone_job", "out_of_range", [FIELD], {}, False),  # nothing was to change
             ("clone_job", "out_of_range", [FIELD], None, False),
