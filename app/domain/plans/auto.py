@@ -18,10 +18,10 @@ from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, tuning_
 from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import changed, short
 from app.domain.suggestion import FALLBACK
+from app.domain.verification import BUDGET_SHARE
 from app.domain.weight_decay import Prior, prior_ratio, weight_decay_prior
 
 TIMING = "timing"
-SEARCH_SHARE = 0.3  #: that a training's own search for max_lr takes besides, at most
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 200
 
 Settled = dict[str, dict[str, Any]]  #: what the training's `resolved` begins with
@@ -43,7 +43,7 @@ class AutoPlan:
 
     def planned(self, resolved: Mapping[str, Any]) -> list[Planned]:
         """A job of each kind that it is made of; the tuning and the comparison say themselves what they make."""
-        training = as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
+        training = self._given()
         planned = [Planned(training, 0)]  # what is wrong with it is said of it as it was given
         if self.spec.tune:
             tuning = tuning_of(self.spec)
@@ -84,8 +84,7 @@ class AutoPlan:
         self, training: TrainingSpec, resolved: Mapping[str, Any], children: Children
     ) -> tuple[TrainingSpec, Settled]:
         """With the weight decay that was tuned for another length as the rule has it for this one; and why."""
-        tuning = children.get("tuning")
-        values = ((tuning.result if tuning is not None else None) or {}).get("values", {})
+        values = _result(children.get("tuning")).get("values", {})
         if not values.get(DECAY):  # none was tuned, or it is 0 at any length
             return training, {}
         tuned = as_training(tuning_of(self.spec))
@@ -98,8 +97,7 @@ class AutoPlan:
 
     def _chosen(self, children: Children) -> TrainingSpec:
         """What the tuning says to train; where there is none or it failed, what was given."""
-        tuning = children.get("tuning")
-        result = tuning.result if tuning is not None else None
+        result = _result(children.get("tuning"))
         return TrainingSpec.model_validate(result["training"]) if result else self._given()
 
     def _given(self) -> TrainingSpec:
@@ -115,14 +113,19 @@ class AutoPlan:
         ended = [children[name] for name in ("tuning", TIMING) if name in children]
         timed = [seconds for one in ended if (seconds := _seconds_per_epoch(one)) is not None]
         left = self.spec.budget_seconds - sum(map(_cost, ended))
-        fitting = math.floor(left / (timed[-1] * (1 + SEARCH_SHARE))) if timed else FEWEST_EPOCHS
+        fitting = math.floor(left / (timed[-1] * (1 + BUDGET_SHARE))) if timed else FEWEST_EPOCHS
         frozen = self.spec.freeze.epochs if self.spec.freeze else 0
         return max(FEWEST_EPOCHS, frozen + 1, min(MOST_EPOCHS, fitting))
 
 
+def _result(child: Child | None) -> Mapping[str, Any]:
+    """What a job has found; nothing where there is none, or it has not ended or failed."""
+    return (child.result if child is not None else None) or {}
+
+
 def _seconds_per_epoch(child: Child | None) -> float | None:
     """As a tuning, or an epoch that was made for it, has found."""
-    result = (child.result if child is not None else None) or {}
+    result = _result(child)
     if "epochs_run" in result:
         return float(result["seconds"] / result["epochs_run"])
     return result.get("seconds_per_epoch")
@@ -130,7 +133,7 @@ def _seconds_per_epoch(child: Child | None) -> float | None:
 
 def _cost(child: Child) -> float:
     """Workers' time that it took: of a tuning, all of its jobs together."""
-    return float(child.result["cost"]["seconds"]) if child.result and "cost" in child.result else child.seconds
+    return float(_result(child).get("cost", {}).get("seconds", child.seconds))
 
 
 def _suiting(training: TrainingSpec, *, tuned: int, steps_per_epoch: int) -> tuple[TrainingSpec, Settled]:

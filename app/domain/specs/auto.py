@@ -44,7 +44,8 @@ class AutoSpec(TrainingOptions):
         description="The learning rate over the optimizer steps; its `max_lr` can be given where nothing is tuned.",
     )
     tune: Annotated[tuple[Tuned, ...], Field(max_length=4)] = Field(
-        EVERYTHING, description="What is tuned; with an empty list it trains at once."
+        EVERYTHING,
+        description="What is tuned; with an empty list nothing is, and where `epochs` is open an epoch is timed first.",
     )
     compare: StrictBool = Field(
         False,

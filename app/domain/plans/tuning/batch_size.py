@@ -128,12 +128,10 @@ def _advice(advised: Child | None) -> str:
 
 def _measured(advised: Child | None) -> list[dict[str, Any]]:
     """As evidence; nothing where the noise could not be measured, or has no end."""
-    scale = None if advised is None else advised.resolved.get("noise_scale", {}).get("value")
-    return (
-        []
-        if advised is None or scale is None
-        else [{"value": _size(advised), "job_id": advised.id, "noise_scale": scale}]
-    )
+    scale = advised.resolved.get("noise_scale", {}).get("value") if advised is not None else None
+    if advised is None or scale is None:
+        return []
+    return [{"value": _size(advised), "job_id": advised.id, "noise_scale": scale}]
 
 
 def _fitting(epochs: float, usual: int) -> int:

@@ -85,9 +85,9 @@ class WeightDecayStage:
 
     def _tried_told(self, training: TrainingSpec, children: Children, found: Sequence[Tried]) -> str:
         """Which decays trained shortly, and what the others lacked."""
-        present, values = self._present(training, children), {one.value for one in found}
+        present, others = self._present_and_others(training, children)
+        values = {one.value for one in found}
         name = "what auto would take" if training.optimizer.weight_decay == "auto" else "the decay that was given"
-        others = [one for one in survivors(self._swept(training, children)) if one.decay != present]
         parts = [f"{name} ({present:.3g})"] if present in values else []
         parts.append(f"{len(values - {present})} of {len(others)} others that survive")
         return f"Short trainings tried {' and '.join(parts)}. {_SURVIVING}"
@@ -137,9 +137,14 @@ class WeightDecayStage:
 
     def _chosen(self, training: TrainingSpec, children: Children) -> list[Swept]:
         """The decay that was given, and some of the others that survive, the largest among them."""
-        swept, present = self._swept(training, children), self._present(training, children)
-        others = [one for one in survivors(swept) if one.decay != present]
-        return [*(one for one in swept if one.decay == present), *spread(others, MOST_SPREAD)]
+        present, others = self._present_and_others(training, children)
+        mine = [one for one in self._swept(training, children) if one.decay == present]
+        return [*mine, *spread(others, MOST_SPREAD)]
+
+    def _present_and_others(self, training: TrainingSpec, children: Children) -> tuple[float | None, list[Swept]]:
+        """The decay that the training has, and the others that survive."""
+        present = self._present(training, children)
+        return present, [one for one in survivors(self._swept(training, children)) if one.decay != present]
 
     def _keys(self, training: TrainingSpec, decays: Sequence[float]) -> dict[float, str]:
         """Where these and the decay that was given are swept; one left open is none of them."""
