@@ -7,15 +7,15 @@ train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, …   
 Nothing is opened but the npz's list of members, so that this needs no numpy.
 """
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.datasets.decoding import SUFFIXES
 from worker.datasets.errors import Refused, reason_of
 from worker.datasets.members import form_of
+from worker.datasets.visible import visible_files
 from worker.datasets.zip_members import opened_zip
 
 _FORMS = (
@@ -86,20 +86,12 @@ def is_array_file(name: str) -> bool:
 def find_arrays(folder: Path) -> ArrayFiles | None:
     """The arrays below `folder`, or None where it holds pictures or nothing; raises Refused where they fit nothing."""
     found: list[Path] = []
-    for path in _visible_files(folder):
+    for path in (place / name for place, names in visible_files(folder) for name in names):
         if path.suffix.lower() in SUFFIXES:
             return None  # class folders; an array among them is one of the files that are ignored
         if is_array_file(path.name):
             found.append(path)
     return _chosen(_stored(found, folder)) if found else None
-
-
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for place, folders, _ in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        with os.scandir(place) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-        yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
 def _stored(paths: Sequence[Path], folder: Path) -> dict[str, Stored]:

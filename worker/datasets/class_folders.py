@@ -15,6 +15,7 @@ from pathlib import Path
 
 from worker.datasets.decoding import SUFFIXES
 from worker.datasets.errors import Problem
+from worker.datasets.visible import is_visible, visible_files
 
 EXPECTED = (
     "Class folders with images in them, <class>/<image>, or train/<class>/<image> and test/<class>/<image>;"
@@ -89,11 +90,7 @@ def content_version(digests: Mapping[str, str]) -> str:
 def _visible_folders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return sorted(filter(_is_visible, folders))
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
+    return sorted(filter(is_visible, folders))
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -135,13 +132,10 @@ def _labelled(folder: Path, classes: list[str], *, root: Path) -> tuple[Labelled
 
 
 def _files(folder: Path, *, root: Path) -> Iterator[str]:
-    """Every visible file below, by its path below `root`, in an order that is the same on every machine."""
-    for place, folders, _ in os.walk(folder):
-        folders[:] = sorted(filter(_is_visible, folders))
-        with os.scandir(place) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-        below = Path(place).relative_to(root).as_posix()
-        yield from (f"{below}/{name}" for name in names if not name.startswith("."))
+    """Every visible file below, by its path below `root`."""
+    for place, names in visible_files(folder):
+        below = place.relative_to(root).as_posix()
+        yield from (f"{below}/{name}" for name in names)
 
 
 def _class_problems(classes: list[str], train: Labelled) -> Iterator[Problem]:
