@@ -50,8 +50,12 @@ def note_use(folder: Path) -> None:
 
 def remove_abandoned(root: Path) -> None:
     """Remove what killed builders left. A running one is younger than a day."""
-    oldest = time.time() - ABANDONED_AFTER.total_seconds()
     for path in root.glob(f"{BUILDING}*"):
         with suppress(FileNotFoundError):  # finished or removed by another builder
-            if path.stat().st_mtime < oldest:
+            if is_abandoned(path.stat().st_mtime):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def is_abandoned(written: float) -> bool:
+    """Whether a folder that is being built was last written to too long ago."""
+    return time.time() - written > ABANDONED_AFTER.total_seconds()

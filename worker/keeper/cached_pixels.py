@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from app.db.session import Database
 from app.db.tables import DatasetTable, JobTable
 from app.domain.lifecycle import LIVE
-from worker.datasets.cache_facts import ABANDONED_AFTER, BUILDING, NotCached, read_facts
+from worker.datasets.cache_facts import BUILDING, NotCached, is_abandoned, read_facts
 
 CLOCKS_DIFFER_SECONDS = 3600.0  #: at most, those of the database and of the disk
 
@@ -28,7 +28,7 @@ class CachedPixels:
         except FileNotFoundError:  # somebody was faster
             return True
         if entry.name.startswith(BUILDING):
-            return time.time() - used < ABANDONED_AFTER.total_seconds()
+            return not is_abandoned(used)
         if not self._is_named(entry):
             return False
         return time.time() - used < self._unused.total_seconds() or self._may_be_open(used)
