@@ -19,21 +19,19 @@ def hand(database, hand_of):
 
 
 @pytest.fixture
-def ran(database):
-    def seconds(id):
-        with database.reading() as session:
-            return session.get(JobTable, id).ran_seconds
+def job(database):
+    """Its row as it is now."""
 
-    return seconds
+    def read(id):
+        with database.reading() as session:
+            return session.get(JobTable, id)
+
+    return read
 
 
 @pytest.fixture
-def worked(database):
-    def seconds(id):
-        with database.reading() as session:
-            return session.get(JobTable, id).worked_seconds
-
-    return seconds
+def ran(job):
+    return lambda id: job(id).ran_seconds
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ class TestRunTime:
         hand.do("reclaim", lease, error=ERROR)
         assert ran(id) == pytest.approx(0.1, abs=0.05)
 
-    def test_work_before_a_pause_counts_after_it_but_not_to_the_limit(self, database, hand, put_job, ran, worked):
+    def test_work_before_a_pause_counts_after_it_but_not_to_the_limit(self, database, hand, put_job, ran, job):
         id = put_job(database)
         lease = hand.claim()
         time.sleep(0.2)
@@ -72,7 +70,7 @@ class TestRunTime:
             begin_again(session.get(JobTable, id), session)
         time.sleep(0.3)
         assert ran(id) == 0
-        assert worked(id) == pytest.approx(0.2, abs=0.1)
+        assert job(id).worked_seconds == pytest.approx(0.2, abs=0.1)
 
 
 class TestPauseByTheWorker:
