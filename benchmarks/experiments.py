@@ -14,9 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.evidence.fastai_arm import MissingError, fastai_accuracies
+from benchmarks.evidence.fastai_arm import fastai_accuracies
 from benchmarks.evidence.jobs import RESULTS, ended, save
 from benchmarks.evidence.tasks import TASKS, Job, Task
+from benchmarks.peers.asking_fastai import MissingError
 from benchmarks.service_figures.serving import Service, alone
 from benchmarks.service_figures.showing import say
 from worker.reports.intervals import estimated

@@ -8,9 +8,7 @@ its imports.
 """
 
 import argparse
-import json
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.domain import catalog
 from app.domain.specs import Augmentation, TrainingSpec, parse_spec
+from benchmarks.peers.asking_fastai import MissingError, ask_fastai
 from benchmarks.peers.pictures import SHARED, Split, cifar10_files, decoded, mnist, mnist_files
 from worker.datasets.opening import OpenedDataset
 from worker.datasets.source import DatasetSource
@@ -151,24 +150,13 @@ def _assignment(task: Task, spec: TrainingSpec, folder: Path, *, device: str) ->
 def fastai(task: Task, asked: argparse.Namespace, *, epochs: int) -> dict[str, Any]:
     """The same of fastai, which also begins at files."""
     task.files("train")
-    root = task.files("test").parent
-    train = task.read("train")[0] / np.float32(255)
-    name, options = task.architecture["name"], {key: value for key, value in task.architecture.items() if key != "name"}
-    request = {
-        "folder": str(root), "epochs": epochs, "target": task.target, "batch": task.batch,
-        "architecture": name, "options": options, "side": train.shape[2], "channels": train.shape[1],
-        "crop": task.augmentation.crop, "flip": task.augmentation.flip, "threads": asked.threads,
-        "device": str(choose_device(asked.device)),
-        "mean": train.mean(axis=(0, 2, 3)).tolist(), "std": train.std(axis=(0, 2, 3)).tolist(),
-    }  # fmt: skip
-    script = Path(__file__).with_name("peers") / "fastai_to_accuracy.py"
-    done = subprocess.run(
-        [asked.peers_python, str(script), json.dumps(request)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        return {"missing": (done.stderr.strip().splitlines() or ["it said nothing"])[-1]}
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    root, device = task.files("test").parent, str(choose_device(asked.device))
+    about: dict[str, Any] = {"architecture": task.architecture, "augmentation": task.augmentation}
+    asked_for = {"epochs": epochs, "target": task.target, "batch": task.batch, "threads": asked.threads}
+    try:
+        return ask_fastai(asked.peers_python, root, task.read("train")[0], **about, **asked_for, device=device)
+    except MissingError as error:
+        return {"missing": str(error)}
 
 
 def shortest(train: Callable[..., dict[str, Any]], task: Task, asked: argparse.Namespace) -> dict[str, Any]:

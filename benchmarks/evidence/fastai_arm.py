@@ -1,22 +1,15 @@
 """fastai as one more arm: `fit_one_cycle` with the rate of its own `lr_find`, over as many epochs and images."""
 
-import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from app.domain.specs import Augmentation
 from benchmarks.evidence.tasks import HELD_OUT, Pictures
+from benchmarks.peers.asking_fastai import ask_fastai
 
-SCRIPT = Path(__file__).parents[1] / "peers" / "fastai_to_accuracy.py"
 NEVER = 2.0  #: an accuracy
-
-
-class MissingError(Exception):
-    """There is no fastai."""
 
 
 def fastai_accuracies(pictures: Pictures, arm: dict[str, Any], *, python: str, seeds: Sequence[int]) -> dict[str, Any]:
@@ -28,8 +21,8 @@ def fastai_accuracies(pictures: Pictures, arm: dict[str, Any], *, python: str, s
         root = Path(folder)
         _link(pictures.files("train"), root / "train", share=1 - HELD_OUT)
         _link(pictures.files("test"), root / "test", share=1.0)
-        request = _request(pictures.read(), arm) | {"folder": str(root)}
-        runs = [_ask(python, request | {"seed": seed}) for seed in seeds]
+        pixels = pictures.read()
+        runs = [ask_fastai(python, root, pixels, **_about(arm), seed=seed) for seed in seeds]
     return {
         "version": runs[0]["version"],
         "epochs": arm["epochs"],
@@ -48,21 +41,8 @@ def _link(folder: Path, target: Path, *, share: float) -> None:
             (target / kind.name / path.name).symlink_to(path)
 
 
-def _request(pixels: Any, arm: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    shares = pixels / np.float32(255)
-    named = arm["architecture"]
-    return {
-        "epochs": arm["epochs"], "target": NEVER, "batch": arm["batch_size"], "threads": 2, "device": "cpu",
-        "architecture": named["name"], "options": {name: value for name, value in named.items() if name != "name"},
-        "side": pixels.shape[2], "channels": pixels.shape[1],
-        "crop": arm["augmentation"]["crop"], "flip": arm["augmentation"]["flip"],
-        "mean": shares.mean(axis=(0, 2, 3)).tolist(), "std": shares.std(axis=(0, 2, 3)).tolist(),
-    }  # fmt: skip
-
-
-def _ask(python: str, request: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run([python, str(SCRIPT), json.dumps(request)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MissingError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+def _about(arm: dict[str, Any]) -> dict[str, Any]:
+    """What it trains, as the arm has it."""
+    augmentation = Augmentation.model_validate(arm["augmentation"])
+    what = {"architecture": arm["architecture"], "augmentation": augmentation, "batch": arm["batch_size"]}
+    return what | {"epochs": arm["epochs"], "target": NEVER, "threads": 2, "device": "cpu"}
