@@ -5,7 +5,7 @@ import torch
 
 from app.domain.specs import parse_spec
 from app.domain.verification import USUAL
-from app.domain.weight_decay import total_rate
+from app.domain.weight_decay import total_decay, total_rate
 from worker.engine.errors import LrDiverged
 from worker.engine.optim import build_optimizer
 from worker.messages import Settled
@@ -74,10 +74,10 @@ def done(tmp_path, assignment_of, decays):
 
 
 def sgd_decay(spec, max_lr, *, epochs=None):
-    """3 / the sum over 89 steps an epoch: 1,438 of 1,797 images in batches of 16."""
+    """The total / the sum over 89 steps an epoch: 1,438 of 1,797 images in batches of 16."""
     read = parse_spec(spec if spec["kind"] == "training" else TRAINING)
     steps = 89 * (epochs or read.epochs)
-    return 3 / total_rate(read.schedule, max_lr=max_lr, steps=steps, momentum=0.9)
+    return total_decay(steps) / total_rate(read.schedule, max_lr=max_lr, steps=steps, momentum=0.9)
 
 
 class TestTraining:
@@ -141,7 +141,7 @@ class TestRangeTest:
         (told,) = done(SWEEP).of("weight_decay")
         usual = parse_spec({name: value for name, value in TRAINING.items() if name not in ("epochs", "schedule")})
         steps = 89 * usual.epochs
-        expected = 3 / total_rate(usual.schedule, max_lr=USUAL["sgd"], steps=steps, momentum=0.9)
+        expected = total_decay(steps) / total_rate(usual.schedule, max_lr=USUAL["sgd"], steps=steps, momentum=0.9)
         assert told.value == pytest.approx(expected)
         assert decays == [told.value]
 

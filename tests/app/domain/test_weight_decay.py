@@ -43,15 +43,21 @@ class TestSgd:
     @pytest.mark.parametrize(
         ("momentum", "max_lr", "epochs", "expected"),
         [
-            (0.9, 0.1, 10, 0.003),  # 3 / (1000 × .1 / .1)
-            (0.9, 1.0, 10, 0.0003),  # lr × decay stays
-            (0.9, 0.1, 100, 0.0003),
-            (0.0, 0.1, 10, 0.03),
+            (0.9, 0.1, 12, 0.0025),  # 3 / (1200 × .1 / .1)
+            (0.9, 1.0, 12, 0.00025),  # lr × decay stays
+            (0.9, 0.1, 120, 0.00025),
+            (0.0, 0.1, 12, 0.025),
         ],
     )
     def test_decays_by_three_in_all(self, momentum, max_lr, epochs, expected):
         optimizer = Sgd(name="sgd", momentum=momentum, nesterov=momentum > 0)
         assert prior(optimizer, max_lr=max_lr, epochs=epochs).weight_decay == pytest.approx(expected)
+
+    @pytest.mark.parametrize("epochs", [4, 8, 12])
+    def test_of_few_steps_by_one_for_each_400(self, epochs):
+        found = prior(SGD, epochs=epochs)
+        assert found.weight_decay == pytest.approx(0.0025)  # 1 / (400 × .1 / .1) at any of these lengths
+        assert ("1 for each 400 steps, and 3 from 1,200 on" in found.reason) is (epochs < 12)
 
     def test_recipe_of_many_resnets(self):
         """200 epochs of CIFAR-10 from 0.1, ÷ 10 at half and at three quarters: 5e-4 or 1e-4 is what people take."""
@@ -60,7 +66,7 @@ class TestSgd:
         assert found == pytest.approx(3 / (78_200 * (0.5 + 0.25 * 0.1 + 0.25 * 0.01)))  # 7.3e-5: the lower end
 
     def test_reason_has_the_numbers(self):
-        assert prior(SGD).reason == "3 / 1e+03, the sum of lr / (1 - momentum) over 1000 steps to 0.1"
+        assert prior(SGD, epochs=20).reason == "3 / 2e+03, the sum of lr / (1 - momentum) over 2000 steps to 0.1"
 
     @pytest.mark.parametrize(("epochs", "is_usual"), [(3, True), (4, False)])  # of 100 steps each
     @pytest.mark.parametrize("optimizer", [SGD, ADAMW])
@@ -104,8 +110,9 @@ class TestRatio:
     @pytest.mark.parametrize(
         ("optimizer", "before", "after", "expected"),
         [
-            (SGD, 10, 40, 0.25),  # 1 / steps
-            (SGD, 10, 5, 2.0),
+            (SGD, 12, 48, 0.25),  # 1 / steps
+            (SGD, 48, 12, 4.0),
+            (SGD, 10, 5, 1.0),  # both decay by 1 for each 400 steps
             (ADAMW, 10, 40, 0.5),  # 1 / sqrt(epochs)
             (SGD, 10, 3, 1.0),  # 300 steps, fewer than 400
             (ADAM, 10, 40, 1.0),
