@@ -42,7 +42,7 @@ ANSWERS = {
     "not_ready": "The job has not made this file yet. `Retry-After` says when to look again.",
     "origin_not_allowed": "A web page from elsewhere was to change something in a service without keys.",
     "out_of_range": "A number is outside its bounds.",
-    "parent_not_ended": "The job is part of a plan that has not ended and needs its result.",
+    "parent_not_ended": "A plan that has not ended needs the job's result, or that of a job which goes with it.",
     "path_not_allowed": "A folder outside of `SUPERCYCLE_DATASET_ROOTS` was to be registered.",
     "path_not_found": "There is no such folder on the server.",
     "quota_exceeded": "The data sets of the owner are as many, or take as much room, as may be.",

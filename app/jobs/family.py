@@ -1,5 +1,6 @@
 """A plan's children in the database, within the caller's transaction: made once, steered and deleted with it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, func, select
@@ -138,8 +139,9 @@ def worked_seconds() -> ColumnElement[float]:
     return JobTable.worked_seconds + theirs.correlate(JobTable).scalar_subquery()
 
 
-def needing_plans(session: Session, job: JobTable) -> list[JobTable]:
-    """The plans that a job is part of: its own, and those that have taken over its result."""
-    took_over = select(JobTable.parent_id).where(JobTable.source_id == job.id, JobTable.child_key.is_not(None))
-    ids = {job.parent_id, *session.scalars(took_over)} - {None}
+def needing_plans(session: Session, jobs: Sequence[JobTable]) -> list[JobTable]:
+    """The plans that any of these is part of, its own and those that have taken over its result, but for these."""
+    mine = {job.id for job in jobs}
+    took_over = select(JobTable.parent_id).where(JobTable.source_id.in_(mine), JobTable.child_key.is_not(None))
+    ids = {*(job.parent_id for job in jobs), *session.scalars(took_over)} - mine - {None}
     return list(session.scalars(select(JobTable).where(JobTable.id.in_(ids)))) if ids else []

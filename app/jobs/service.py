@@ -171,9 +171,10 @@ def _deletable_children(session: Session, job: JobTable) -> list[JobTable]:
     children = Family(session, job).descendants() if is_plan(job) else []
     if busy := [child.id for child in children if not JobState(child.state).ended]:
         raise Conflict("job_not_ended", f"{len(busy)} of its jobs are just being stopped.", "Ask again in a moment.")
-    for plan in needing_plans(session, job):
+    for plan in needing_plans(session, [job, *children]):
         if not JobState(plan.state).ended:
-            detail = f"The job's result is part of {plan.id}, which is {plan.state}."
+            whose = "What the job or one of its jobs found" if children else "The job's result"
+            detail = f"{whose} is part of {plan.id}, which is {plan.state}."
             raise Conflict("parent_not_ended", detail, "Delete it once that has ended, or cancel that.")
     return children
 

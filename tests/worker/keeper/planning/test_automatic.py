@@ -7,6 +7,7 @@ from app.artifacts.store import ArtifactStore
 from app.callers import administrator
 from app.db.tables import JobTable
 from app.domain.lifecycle import JobState
+from app.errors import Conflict
 from app.jobs import service
 from app.jobs.family import Family
 from app.jobs.repository import JobRepository
@@ -135,6 +136,23 @@ class TestVerbs:
         service.delete(database, ArtifactStore(settings.storage), id, ADMIN)
         assert not children(id)
         assert not children(tuning)
+
+    def test_delete_spares_what_another_plan_took_over(
+        self, coordinator, auto, children, ask, database, settings, work_off
+    ):
+        """Range tests stand two plans below the one that is to be deleted."""
+        first = auto(tune=["momentum"])
+        for _ in range(2):
+            coordinator.advance()
+        work_off()
+        ask(first, "cancel")
+        second = auto(tune=["momentum"])
+        for _ in range(2):
+            coordinator.advance()
+        tuning = children(second)["tuning"].id
+        assert all(row.source_id for row in children(tuning).values())
+        with pytest.raises(Conflict, match=f"is part of {tuning}, which is running"):
+            service.delete(database, ArtifactStore(settings.storage), first, ADMIN)
 
 
 class TestTime:

@@ -77,6 +77,20 @@ class TestVerbs:
         assert work_off() == ["baseline/0"]
 
 
+@pytest.fixture
+def taken_over(coordinator, plan, work_off, children, ask):
+    """A plan that has ended, and one that runs and has taken over what its jobs found: their ids."""
+    first = plan()
+    coordinator.advance()
+    work_off()
+    ask(first, "cancel")
+    coordinator.advance()
+    second = plan(reuse=True)
+    coordinator.advance()
+    assert children(second)["baseline/0"].source_id == children(first)["baseline/0"].id
+    return first, second
+
+
 class TestDelete:
     def test_takes_its_jobs_along(self, coordinator, plan, ask, children, database, settings):
         id = plan()
@@ -114,6 +128,26 @@ class TestDelete:
             session.get(JobTable, first).state = "cancelled"
         with pytest.raises(Conflict, match="parent_not_ended"):
             service.delete(database, ArtifactStore(settings.storage), origin, ADMIN)
+
+    def test_no_plan_whose_jobs_results_were_taken_over(self, coordinator, taken_over, database, settings, children):
+        first, second = taken_over
+        store = ArtifactStore(settings.storage)
+        with pytest.raises(Conflict, match=f"What the job or one of its jobs found is part of {second}"):
+            service.delete(database, store, first, ADMIN)
+        assert children(first)
+        with database.transaction() as session:
+            session.get(JobTable, second).state = "cancelled"
+        service.delete(database, store, first, ADMIN)
+        assert not children(first)
+
+    def test_what_its_own_jobs_took_over_is_no_hindrance(self, taken_over, database, settings, children):
+        """As where a plan within it took over what another one within it had found."""
+        first, second = taken_over
+        with database.transaction() as session:
+            session.get(JobTable, first).parent_id = second
+            session.get(JobTable, second).state = "cancelled"
+        service.delete(database, ArtifactStore(settings.storage), second, ADMIN)
+        assert not children(first)
 
 
 class TestReuse:
