@@ -16,8 +16,8 @@ Tuned = Literal["batch_size", "weight_decay", "momentum", "batch_norm_momentum"]
 EVERYTHING: tuple[Tuned, ...] = ("batch_size", "weight_decay", "momentum", "batch_norm_momentum")
 FieldPath = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_NUL)]
 CHOOSES_ON_VALIDATION = "choices would be made on the test split; give a share of the training images, e.g. 0.1"
-#: What a search may not touch: whose data it is, what is held out, and what would change what is measured.
-FIXED = ("kind", "preset", "dataset", "validation", "seed", "epochs", "devices")
+#: What a search may not touch: whose data it is, what is kept from training, and what would change what is measured.
+FIXED = ("kind", "preset", "dataset", "validation", "evaluate_test", "seed", "epochs", "devices")
 
 
 class Interval(Part):

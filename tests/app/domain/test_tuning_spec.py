@@ -35,6 +35,11 @@ class TestTestSplit:
         assert training.evaluate_test
         assert not short(training, 1, {}).evaluate_test
 
+    def test_no_search_opens_it(self, refused):
+        search = {"fields": {"evaluate_test": {"choices": [True, False]}}}
+        told = "evaluate_test must not change from trial to trial"
+        assert refused(kind="tuning", tune=[], search=search) == ("search", told)
+
 
 class TestRefused:
     @pytest.mark.parametrize(
