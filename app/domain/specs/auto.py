@@ -49,8 +49,8 @@ class AutoSpec(TrainingOptions):
     )
     compare: StrictBool = Field(
         False,
-        description="Compare the training with a baseline over four times its epochs, and controls; that comes on top "
-        "of the budget.",
+        description="Compare the training, which must be one cycle, with a baseline over four times its epochs, and "
+        "controls; that comes on top of the budget.",
     )
 
     @model_validator(mode="after")
@@ -61,12 +61,19 @@ class AutoSpec(TrainingOptions):
             raise at_odds("validation", CHOOSES_ON_VALIDATION)
         if self.tune:
             tuning_of(self)
-        if self.compare and (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
+        if self.compare:
+            self._check_comparison(training)
+        return self
+
+    def _check_comparison(self, training: TrainingSpec) -> None:
+        """Its goal is about one cycle, so that it would call any training by that name; raises ValidationError."""
+        if self.schedule.policy != "one_cycle":
+            told = f"a comparison has the training as its one cycle, not under {self.schedule.policy}"
+            raise at_odds("schedule", f"{told}; leave out compare, or take policy one_cycle")
+        if (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
             told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
             raise at_odds("epochs", told)
-        if self.compare:
-            comparison_of(training)
-        return self
+        comparison_of(training)
 
 
 def tuning_of(spec: AutoSpec) -> TuningSpec:
