@@ -14,7 +14,7 @@ from app.domain.plans.tuning.batch_size import size_of, steps_of
 from app.domain.plans.tuning.plan import TuningPlan, has_batch_norm
 from app.domain.plans.tuning.searching import Propose
 from app.domain.plans.tuning.weight_decay import PLACE as DECAY
-from app.domain.specs.auto import USUAL_EPOCHS, AutoSpec, comparison_of, tuning_of
+from app.domain.specs.auto import AutoSpec, comparison_of, fewest_epochs, tuning_of, usual_epochs
 from app.domain.specs.training import TrainingSpec, as_training
 from app.domain.specs.tuning import changed, short
 from app.domain.suggestion import FALLBACK
@@ -51,7 +51,7 @@ class AutoPlan:
             training = training.model_copy(update={"batch_size": TuningPlan(tuning).smallest_batch(resolved)})
         elif self.spec.epochs is None:
             planned.append(Planned(self._timing({}), 1))
-        training = training.model_copy(update={"epochs": self.spec.epochs or MOST_EPOCHS})
+        training = training.model_copy(update={"epochs": self.spec.epochs or self._within(MOST_EPOCHS)})
         planned.append(Planned(training, 1, searching=1))
         return [*planned, Planned(comparison_of(training), 1, searching=1)] if self.spec.compare else planned
 
@@ -101,7 +101,7 @@ class AutoPlan:
         return TrainingSpec.model_validate(result["training"]) if result else self._given()
 
     def _given(self) -> TrainingSpec:
-        return as_training(self.spec, epochs=self.spec.epochs or USUAL_EPOCHS)
+        return as_training(self.spec, epochs=usual_epochs(self.spec))
 
     def _timing(self, children: Children) -> TrainingSpec:
         """An epoch that tells how long one takes, where the tuning has not, at a rate that hardly ever diverges."""
@@ -114,8 +114,11 @@ class AutoPlan:
         timed = [seconds for one in ended if (seconds := _seconds_per_epoch(one)) is not None]
         left = self.spec.budget_seconds - sum(map(_cost, ended))
         fitting = math.floor(left / (timed[-1] * (1 + BUDGET_SHARE))) if timed else FEWEST_EPOCHS
-        frozen = self.spec.freeze.epochs if self.spec.freeze else 0
-        return max(FEWEST_EPOCHS, frozen + 1, min(MOST_EPOCHS, fitting))
+        return self._within(fitting)
+
+    def _within(self, epochs: int) -> int:
+        """Open epochs within their bounds, of which the body's own first one is the stronger."""
+        return max(FEWEST_EPOCHS, fewest_epochs(self.spec), min(MOST_EPOCHS, epochs))
 
 
 def _result(child: Child | None) -> Mapping[str, Any]:

@@ -37,7 +37,9 @@ class AutoSpec(TrainingOptions):
         "and the training gets as many epochs as fit the rest.",
     )
     epochs: Epochs | None = Field(  # type: ignore[assignment]
-        None, description="Passes over the training images; left out, as many as fit the budget, from 2 to 200."
+        None,
+        description="Passes over the training images; left out, as many as fit the budget, from 2 to 200, and at least "
+        "one more than `freeze` takes.",
     )
     schedule: Policy = Field(
         OneCycle(),
@@ -56,7 +58,9 @@ class AutoSpec(TrainingOptions):
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
         """What it will be made of must be sound before any of it is queued; raises ValidationError."""
-        training = as_training(self, epochs=self.epochs or USUAL_EPOCHS)
+        if fewest_epochs(self) > MOST_EPOCHS:
+            raise at_odds("freeze", f"a training has at most {MOST_EPOCHS:,} epochs, which leaves none for the body")
+        training = as_training(self, epochs=usual_epochs(self))
         if self.validation == "test":
             raise at_odds("validation", CHOOSES_ON_VALIDATION)
         if self.tune:
@@ -70,23 +74,37 @@ class AutoSpec(TrainingOptions):
         if self.schedule.policy != "one_cycle":
             told = f"a comparison has the training as its one cycle, not under {self.schedule.policy}"
             raise at_odds("schedule", f"{told}; leave out compare, or take policy one_cycle")
-        if (self.epochs or 0) * COMPARED_TIMES > MOST_EPOCHS:
+        if training.epochs * COMPARED_TIMES > MOST_EPOCHS:
             told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
-            raise at_odds("epochs", told)
+            raise at_odds("epochs" if self.epochs else "freeze", told)
         comparison_of(training)
+
+
+def fewest_epochs(spec: AutoSpec) -> int:
+    """That its training can have: after those that train the head alone, one for the body."""
+    return spec.freeze.epochs + 1 if spec.freeze else 1
+
+
+def usual_epochs(spec: AutoSpec) -> int:
+    """Those that were given; as long as they are open, what is checked, tuned for and scaled from."""
+    return spec.epochs or max(USUAL_EPOCHS, fewest_epochs(spec))
 
 
 def tuning_of(spec: AutoSpec) -> TuningSpec:
     """The tuning that it begins with."""
     shared = spec.model_dump(mode="json", include=set(TrainingOptions.model_fields) | {"schedule", "tune"})
     budget = {"trial_epochs": 1, "budget_seconds": TUNING_SHARE * spec.budget_seconds}
-    own = {"kind": "tuning", "epochs": spec.epochs or USUAL_EPOCHS}
+    own = {"kind": "tuning", "epochs": usual_epochs(spec)}
     return TuningSpec.model_validate({**shared, **budget, **own})
 
 
 def comparison_of(training: TrainingSpec) -> ComparisonSpec:
-    """The training as the one cycle, beside a baseline over so many times its epochs."""
+    """The training as the one cycle, beside a baseline over so many times its epochs.
+
+    Its search for max_lr takes as many steps as it was given, and so do those of the other arms.
+    """
     shared = training.model_dump(mode="json", include=set(TrainingOptions.model_fields) - {"epochs"})
-    arms = {"one_cycle": {"schedule": training.schedule.model_dump(mode="json", exclude_none=True)}}
-    own = {"kind": "comparison", "epochs": COMPARED_TIMES * training.epochs, "seeds": COMPARED_SEEDS, "arms": arms}
-    return ComparisonSpec.model_validate({**shared, **own})
+    cycle = training.schedule.model_dump(mode="json", exclude_none=True, exclude={"search_steps"})
+    length = {"epochs": COMPARED_TIMES * training.epochs, "search_steps": training.schedule.search_steps}
+    own = {"kind": "comparison", "seeds": COMPARED_SEEDS, "arms": {"one_cycle": {"schedule": cycle}}}
+    return ComparisonSpec.model_validate({**shared, **length, **own})

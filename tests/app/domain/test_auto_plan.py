@@ -5,6 +5,7 @@ import pytest
 from app.domain.lifecycle import JobState
 from app.domain.plans import Child, plan_of
 from app.domain.specs import parse_spec
+from app.domain.specs.auto import tuning_of
 from app.domain.specs.training import as_training
 from app.domain.specs.tuning import changed
 
@@ -18,7 +19,7 @@ def training():
 
     def make(values, *, epochs, steps_per_epoch=100, **fields):
         spec = parse_spec(MINIMAL | fields)
-        plan, chosen = plan_of(spec), changed(as_training(spec, epochs=10), values)
+        plan, chosen = plan_of(spec), changed(as_training(tuning_of(spec)), values)
         took = {"cost": {"seconds": 0.0}, "seconds_per_epoch": 100 / 1.3 / (epochs + 0.5)}
         result = {"values": values, "training": chosen.model_dump(mode="json"), **took}
         tuning = Child("tuning", "job_t", JobState.SUCCEEDED, result=result)
@@ -26,6 +27,13 @@ def training():
         return new
 
     return make
+
+
+class TestFrozen:
+    @pytest.mark.parametrize(("frozen", "expected"), [(10, 20), (19, 20), (20, 21), (300, 301)])
+    def test_open_epochs_leave_one_for_the_body(self, training, frozen, expected):
+        fields = {"architecture": "resnet18", "pretrained": True, "freeze": frozen}
+        assert training({}, epochs=20, **fields).spec.epochs == expected
 
 
 class TestTunedDecay:

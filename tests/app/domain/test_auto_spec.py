@@ -4,8 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from app.domain.specs import parse_spec
+from app.domain.specs.auto import comparison_of, tuning_of
+from app.domain.specs.comparison import arms_of
+from app.domain.specs.training import as_training
 
 MINIMAL = {"kind": "auto", "dataset": "digits"}
+FROZEN = {"architecture": "mobilenet_v2", "pretrained": True}
 
 
 @pytest.fixture
@@ -37,6 +41,38 @@ class TestCompare:
 
     def test_any_shape_of_one_cycle_is_compared(self):
         assert parse_spec(MINIMAL | {"schedule": {"shape": "triangle"}, "compare": True}).compare
+
+    def test_every_arm_searches_as_long_as_the_training_is_told_to(self):
+        """A comparison has one place for that, an automatic run another."""
+        spec = parse_spec(MINIMAL | {"schedule": {"search_steps": 150, "up": 0.4}, "compare": True})
+        comparison = comparison_of(as_training(spec, epochs=10))
+        assert comparison.search_steps == 150
+        cycle = arms_of(comparison)["one_cycle"].schedule
+        assert (cycle.up, cycle.search_steps) == (0.4, None)
+
+    @pytest.mark.parametrize(
+        ("fields", "at_fault"), [({"epochs": 2501}, "epochs"), (FROZEN | {"freeze": 2500}, "freeze")]
+    )
+    def test_names_what_makes_the_baseline_too_long(self, refused, fields, at_fault):
+        field, words = refused(compare=True, **fields)
+        assert field == at_fault
+        assert words == "a baseline over 4 times as many epochs would take more than 10,000"
+
+
+class TestFrozen:
+    @pytest.mark.parametrize("frozen", [1, 9, 10, 300, 9999])
+    def test_open_epochs_are_more(self, frozen):
+        spec = parse_spec(MINIMAL | FROZEN | {"freeze": frozen})
+        assert spec.epochs is None
+        assert tuning_of(spec).epochs == max(10, frozen + 1)
+
+    def test_not_longer_than_a_training_may_be(self, refused):
+        field, words = refused(**FROZEN, freeze=10_000)
+        assert (field, words) == ("freeze", "a training has at most 10,000 epochs, which leaves none for the body")
+
+    def test_fewer_than_were_given(self, refused):
+        field, words = refused(**FROZEN, freeze=10, epochs=10)
+        assert (field, words) == ("freeze", "of 10 epochs, 10 frozen ones leave none for the body")
 
 
 class TestMaxLr:

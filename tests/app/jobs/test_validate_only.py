@@ -102,6 +102,13 @@ class TestPlans:
         body = ask(client, kind="auto", **{"tune": ["batch_size"]} | fields).json()
         assert (body["children"], body["steps"], body["search_steps"]) == (children, steps, search_steps)
 
+    @pytest.mark.parametrize(("frozen", "epochs"), [(10, 200), (300, 301)])
+    def test_of_an_automatic_run_that_begins_with_its_head(self, client, frozen, epochs):
+        fields = {"architecture": "resnet18", "pretrained": True, "freeze": frozen, "tune": [], "compare": True}
+        body = ask(client, kind="auto", **fields).json()
+        assert (body["spec"]["epochs"], body["children"]) == (None, 1 + 1 + 1 + 18)
+        assert body["steps"] == 11 + epochs * 11 + 3 * (4 * epochs + 5 * epochs) * 11
+
     def test_a_fault_is_told_of_the_size_that_was_given(self, client):
         errors = ask(client, kind="auto", tune=["batch_size"], batch_size=4096, compare=True).json()["errors"]
         assert [one["pointer"] for one in errors] == ["#/batch_size"]
