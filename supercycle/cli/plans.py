@@ -75,7 +75,13 @@ def auto(
     architecture: Architecture = None,
     budget: Budget = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images; left out, what fits the budget.")] = None,
-    tune: Tune = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What to look for, e.g. batch_size,momentum; or none. Left out, all that is not given.",
+        ),
+    ] = None,
     compare: Annotated[
         bool | None, typer.Option("--compare", help="Compare with a baseline and controls, too.")
     ] = None,

@@ -1,6 +1,6 @@
 """From a data set to a trained model in one call: tune within a budget, train, and compare where that is asked for."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
@@ -17,13 +17,20 @@ USUAL_EPOCHS = 10  #: where nothing tells how many fit
 COMPARED_TIMES = 4  #: the epochs of a comparison's baseline over those of the training
 COMPARED_SEEDS = 3
 MOST_EPOCHS = 10_000  #: that a training may have
+#: Where what is tuned can be given.
+PLACES: dict[Tuned, tuple[tuple[str, ...], ...]] = {
+    "batch_size": (("batch_size",),),
+    "weight_decay": (("optimizer", "weight_decay"),),
+    "momentum": (("optimizer", "momentum"), ("schedule", "max_momentum"), ("schedule", "min_momentum")),
+    "batch_norm_momentum": (("batch_norm_momentum",),),
+}
 
 
 class AutoSpec(TrainingOptions):
     """`{"kind": "auto", "dataset": "digits"}`. What is given is kept, what is left out is looked for.
 
-    Every choice is made on validation images; the test split is opened once, at the end of the training, and by the
-    trainings of a comparison at theirs.
+    What `tune` names is looked for all the same, beginning from what is given. Every choice is made on validation
+    images; the test split is opened once, at the end of the training, and by the trainings of a comparison at theirs.
     """
 
     kind: Literal["auto"] = Field(description="Says that the service makes the choices.")
@@ -47,13 +54,23 @@ class AutoSpec(TrainingOptions):
     )
     tune: Annotated[tuple[Tuned, ...], Field(max_length=4)] = Field(
         EVERYTHING,
-        description="What is tuned; with an empty list nothing is, and where `epochs` is open an epoch is timed first.",
+        description="What is tuned, beginning from what is given; left out, all of these that are given no number. The "
+        "momentum's may be the optimizer's, or the schedule's largest or smallest. With an empty list nothing is "
+        "tuned, and where `epochs` is open an epoch is timed first.",
     )
     compare: StrictBool = Field(
         False,
         description="Compare the training, which must be one cycle, with a baseline over four times its epochs, and "
         "controls; that comes on top of the budget.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_what_is_given(cls, data: Any) -> Any:  # noqa: ANN401
+        """Said in `tune` from the start: in a row every field has a value, and none shows who gave it."""
+        if not isinstance(data, dict) or "tune" in data:
+            return data
+        return data | {"tune": [one for one in EVERYTHING if not any(_is_given(data, at) for at in PLACES[one])]}
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
@@ -78,6 +95,13 @@ class AutoSpec(TrainingOptions):
             told = f"a baseline over {COMPARED_TIMES} times as many epochs would take more than {MOST_EPOCHS:,}"
             raise at_odds("epochs" if self.epochs else "freeze", told)
         comparison_of(training)
+
+
+def _is_given(data: Any, place: tuple[str, ...]) -> bool:  # noqa: ANN401 - as it was submitted
+    """Whether a value stands there: neither nothing nor "auto", which leaves it open."""
+    for name in place:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data is not None and data != "auto"
 
 
 def fewest_epochs(spec: AutoSpec) -> int:

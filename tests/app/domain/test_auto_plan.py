@@ -29,6 +29,20 @@ def training():
     return make
 
 
+class TestAllGiven:
+    """Nothing is left to tune, and so there is no tuning."""
+
+    @pytest.mark.parametrize(("length", "first"), [({}, "timing"), ({"epochs": 3}, "training")])
+    def test_begins_without_a_tuning(self, length, first):
+        optimizer = {"name": "sgd", "weight_decay": 1e-3, "momentum": 0.8}
+        given = {"batch_size": 256, "batch_norm_momentum": 0.2, "optimizer": optimizer}
+        plan = plan_of(parse_spec({"kind": "auto", "dataset": "digits", **given, **length}))
+        step = plan.advance(plan.settle(lambda _: 100), {}, None)
+        assert [one.key for one in step.new] == [first]
+        spec = step.new[0].spec
+        assert (spec.batch_size, spec.optimizer.weight_decay, spec.batch_norm_momentum) == (256, 1e-3, 0.2)
+
+
 class TestFrozen:
     @pytest.mark.parametrize(("frozen", "expected"), [(10, 20), (19, 20), (20, 21), (300, 301)])
     def test_open_epochs_leave_one_for_the_body(self, training, frozen, expected):
@@ -77,6 +91,17 @@ class TestTunedDecay:
     def test_one_that_was_given_stays(self, training):
         given = {"name": "sgd", "weight_decay": 3e-4}
         new = training({"batch_size": 256}, epochs=40, tune=["batch_size"], optimizer=given)
+        assert (new.spec.optimizer.weight_decay, new.settled) == (3e-4, {})
+
+    def test_nor_is_one_tuned_or_scaled_that_was_given_without_saying_what_to_tune(self):
+        given = {"kind": "auto", "dataset": "digits", "optimizer": {"name": "sgd", "weight_decay": 3e-4}, "epochs": 40}
+        plan = plan_of(parse_spec(given))
+        known = plan.settle(lambda _: 100)
+        (tuning,) = plan.advance(known, {}, None).new
+        assert "weight_decay" not in tuning.spec.tune
+        result = {"values": {"batch_size": 256}, "training": as_training(tuning.spec).model_dump(mode="json")}
+        ended = Child("tuning", "job_t", JobState.SUCCEEDED, result=result)
+        (new,) = plan.advance(known, {"tuning": ended}, None).new
         assert (new.spec.optimizer.weight_decay, new.settled) == (3e-4, {})
 
     @pytest.mark.parametrize(("steps_per_epoch", "expected"), [(79, 1e-3), (80, 7.5e-4)])

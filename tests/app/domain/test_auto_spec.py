@@ -7,8 +7,14 @@ from app.domain.specs import parse_spec
 from app.domain.specs.auto import comparison_of, tuning_of
 from app.domain.specs.comparison import arms_of
 from app.domain.specs.training import as_training
+from app.domain.specs.tuning import EVERYTHING
 
 MINIMAL = {"kind": "auto", "dataset": "digits"}
+ALL_GIVEN = {
+    "batch_size": 256,
+    "batch_norm_momentum": 0.2,
+    "optimizer": {"name": "sgd", "momentum": 0.8, "weight_decay": 1e-3},
+}
 FROZEN = {"architecture": "mobilenet_v2", "pretrained": True}
 
 
@@ -73,6 +79,55 @@ class TestFrozen:
     def test_fewer_than_were_given(self, refused):
         field, words = refused(**FROZEN, freeze=10, epochs=10)
         assert (field, words) == ("freeze", "of 10 epochs, 10 frozen ones leave none for the body")
+
+
+class TestGiven:
+    @pytest.mark.parametrize(
+        ("fields", "left"),
+        [
+            ({}, EVERYTHING),
+            ({"batch_size": 128}, ("weight_decay", "momentum", "batch_norm_momentum")),  # if only as by default
+            ({"optimizer": {"name": "adamw", "weight_decay": 0}}, ("batch_size", "momentum", "batch_norm_momentum")),
+            ({"optimizer": {"name": "sgd", "momentum": 0.8}}, ("batch_size", "weight_decay", "batch_norm_momentum")),
+            ({"schedule": {"max_momentum": 0.9}}, ("batch_size", "weight_decay", "batch_norm_momentum")),
+            ({"schedule": {"min_momentum": 0.8}}, ("batch_size", "weight_decay", "batch_norm_momentum")),
+            ({"batch_norm_momentum": 0.2}, ("batch_size", "weight_decay", "momentum")),
+            (ALL_GIVEN, ()),
+        ],
+    )
+    def test_is_not_tuned(self, fields, left):
+        assert parse_spec(MINIMAL | fields).tune == left
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"optimizer": "adamw"},
+            {"optimizer": {"name": "sgd", "nesterov": False, "weight_decay": "auto"}},
+            {"schedule": {"shape": "cosine", "max_momentum": None}},
+            {"batch_norm_momentum": "auto"},
+            {"batch_norm_momentum": None},
+        ],
+    )
+    def test_what_is_left_open_is(self, fields):
+        assert parse_spec(MINIMAL | fields).tune == EVERYTHING
+
+    def test_tuned_where_that_is_asked_for(self):
+        spec = parse_spec(MINIMAL | ALL_GIVEN | {"tune": ["weight_decay"]})
+        tuning = tuning_of(spec)
+        assert (spec.tune, tuning.tune, tuning.optimizer.weight_decay) == (("weight_decay",), ("weight_decay",), 1e-3)
+
+    def test_a_row_is_read_as_it_was_submitted(self):
+        spec = parse_spec(MINIMAL | {"batch_size": 256})
+        assert parse_spec(spec.model_dump(mode="json")) == spec
+
+    def test_max_lr_with_all_else(self):
+        assert parse_spec(MINIMAL | ALL_GIVEN | {"schedule": {"max_lr": 0.1, "max_momentum": 0.9}}).tune == ()
+
+    @pytest.mark.parametrize("wrong", [{"optimizer": 1}, {"schedule": ["up"]}, {"optimizer": {"weight_decay": "x"}}])
+    def test_what_has_no_form_is_refused_as_ever(self, wrong):
+        with pytest.raises(ValidationError) as caught:
+            parse_spec(MINIMAL | wrong)
+        assert {entry["loc"][:2] for entry in caught.value.errors()} == {("auto", *wrong)}
 
 
 class TestMaxLr:

@@ -102,6 +102,10 @@ class TestPlans:
         body = ask(client, kind="auto", **{"tune": ["batch_size"]} | fields).json()
         assert (body["children"], body["steps"], body["search_steps"]) == (children, steps, search_steps)
 
+    def test_an_automatic_run_says_what_it_tunes(self, client):
+        body = ask(client, kind="auto", batch_size=256, optimizer={"name": "sgd", "weight_decay": 1e-3}).json()
+        assert body["spec"]["tune"] == ["momentum", "batch_norm_momentum"]
+
     @pytest.mark.parametrize(("frozen", "epochs"), [(10, 200), (300, 301)])
     def test_of_an_automatic_run_that_begins_with_its_head(self, client, frozen, epochs):
         fields = {"architecture": "resnet18", "pretrained": True, "freeze": frozen, "tune": [], "compare": True}
