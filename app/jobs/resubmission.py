@@ -9,7 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.db.tables import JobTable
 from app.domain.merging import merged
 from app.domain.specs import DATASET_IMPORT
+from app.domain.specs.auto import AUTO
 from app.domain.specs.comparison import COMPARISON
+from app.domain.specs.tuning import EVERYTHING
 from app.jobs.schemas import DeviceEnvelope, Envelope, JobSubmission, Submission
 
 _adapter: TypeAdapter[Submission] = TypeAdapter(JobSubmission)
@@ -22,12 +24,21 @@ def resubmission(job: JobTable, changes: Mapping[str, Any]) -> Submission:
     """
     fields = (Envelope if job.kind == DATASET_IMPORT else DeviceEnvelope).model_fields
     envelope = {name: getattr(job, name) for name in fields if name != "tags"}
-    body = merged(job.spec | envelope | {"tags": sorted(tag.tag for tag in job.tags)}, changes)
-    if body.get("kind") == COMPARISON and isinstance(changes.get("arms"), Mapping):
-        # There null is a value: it leaves an arm out.
-        body["arms"] |= {name: None for name, arm in changes["arms"].items() if arm is None}
+    whole = job.spec | envelope | {"tags": sorted(tag.tag for tag in job.tags)}
+    body = _as_meant(merged(whole, changes), changes)
     try:
         return _adapter.validate_python(body)
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(found, body=body) from error
+
+
+def _as_meant(body: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """With what a merge patch cannot say of plans."""
+    if body.get("kind") == COMPARISON and isinstance(changes.get("arms"), Mapping):
+        # There null is a value: it leaves an arm out.
+        body["arms"] |= {name: None for name, arm in changes["arms"].items() if arm is None}
+    if body.get("kind") == AUTO:
+        # In a row every field has a value: without a `tune`, each would count as given, and nothing would be tuned.
+        body.setdefault("tune", list(EVERYTHING))
+    return body

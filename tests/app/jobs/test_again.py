@@ -67,6 +67,19 @@ class TestClone:
         changed = client.post(f"/v1/jobs/{made['id']}/clone", json={"arms": {"linear": None, "mine": None}}).json()
         assert changed["spec"]["arms"] == {"step": None, "linear": None, "mine": None}
 
+    @pytest.mark.parametrize(
+        ("changes", "tuned"),
+        [
+            ({}, ["weight_decay", "momentum", "batch_norm_momentum"]),
+            ({"tune": ["momentum"]}, ["momentum"]),
+            ({"tune": None}, ["batch_size", "weight_decay", "momentum", "batch_norm_momentum"]),  # its default
+        ],
+    )
+    def test_an_automatic_run_tunes_what_the_first_did(self, client, changes, tuned):
+        made = client.post("/v1/jobs", json={"kind": "auto", "dataset": "digits", "batch_size": 256}).json()
+        spec = client.post(f"/v1/jobs/{made['id']}/clone", json=changes).json()["spec"]
+        assert (spec["tune"], spec["batch_size"]) == (tuned, 256)
+
     def test_as_a_merge_patch(self, client, cancelled):
         headers = {"content-type": "application/merge-patch+json"}
         assert post(client, cancelled, "clone", content=b'{"epochs": 7}', headers=headers).json()["spec"]["epochs"] == 7
