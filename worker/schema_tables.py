@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,7 +43,7 @@ def field_rows(schema: Schema, fields: Iterable[str], *, words: Words) -> Iterat
     yield from HEAD
     for field in fields:
         found = schema["properties"][field]
-        yield _row(field, words.takes(found), default_of(found), found["description"])
+        yield _row(field, words.takes(found), default_of(found, schema.get("$defs", {})), found["description"])
 
 
 def part_rows(models: Iterable[type[BaseModel]], *, words: Words) -> Iterator[str]:
@@ -63,8 +64,8 @@ def part_rows(models: Iterable[type[BaseModel]], *, words: Words) -> Iterator[st
         yield _row(field, takes, _merged(defaults), f"{having}{meaning}")
 
 
-def default_of(schema: Schema) -> str:
-    """A field's default as it would be written, or that there is none."""
+def default_of(schema: Schema, parts: Mapping[str, Schema] = MappingProxyType({})) -> str:
+    """A field's default as it would be written, or that there is none; `parts` are those it may be an object of."""
     if "default" not in schema:
         return "needed"
     default = schema["default"]
@@ -73,8 +74,25 @@ def default_of(schema: Schema) -> str:
     marker = next((name for name in _MARKERS if isinstance(default, dict) and name in default), None)
     if marker is None:
         return _code(default)
+    written = _written(default, marker, [parts[name] for name in _parts_in(schema) if name in parts])
     takes_a_name = any("enum" in form for form in schema.get("anyOf", ()))
-    return _code(default[marker] if takes_a_name else {marker: default[marker]})
+    return _code(default[marker] if takes_a_name and list(written) == [marker] else written)
+
+
+def _written(default: Mapping[str, Any], marker: str, parts: Iterable[Schema]) -> dict[str, Any]:
+    """What has to be written to get a default object: which form it is, and what that form has otherwise by itself."""
+    forms = [part["properties"] for part in parts if marker in part["properties"]]
+    mine = [form for form in forms if form[marker].get("const", default[marker]) == default[marker]]
+    usual = {field: found.get("default") for form in mine for field, found in form.items()}
+    return {name: value for name, value in default.items() if name == marker or value != usual.get(name)}
+
+
+def _parts_in(schema: Schema) -> Iterator[str]:
+    """The names of the classes that a value may be an object of."""
+    if "$ref" in schema:
+        yield _name_of(schema)
+    for form in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from _parts_in(form)
 
 
 def _introduced(forms: Mapping[str, Schema]) -> Iterator[str]:

@@ -82,6 +82,8 @@ class TestFields:
             ),
             ('| `name` | `"sgd"`, `"adam"`, `"adamw"` | needed |', "which optimizer an object is"),
             ('| `schedule` | [object](#schedule) | `{"policy": "one_cycle"}` |', "a bare name is refused"),
+            ('or [object](architectures.md#your-own-custom) | `{"name": "resnet9", "width": 16}` |', "of auto"),
+            ('| `optimizer` | `"sgd"`, `"adam"`, `"adamw"` or [object](#optimizer) | `"sgd"` |', "all of it is sgd's"),
             ("| `milestones` | list of 1 to 20: number above 0 and below 1 | `[0.5, 0.75]` | `step` only.", "a list"),
         ],
     )
