@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from app.domain.lifecycle import JobState
 from app.domain.plans import Child, plan_of
+from app.domain.schedules import build_schedule
 from app.domain.specs import parse_spec
 from app.domain.specs.training import as_training
 from app.domain.specs.tuning import changed
@@ -107,18 +108,80 @@ class TestReuse:
 
 
 class TestMomentum:
-    def test_each_at_its_own_sweeps_rate(self, tuned):
-        losses = {0.9: 0.5, 0.95: 0.4, 0.97: 0.395, 0.99: 0.9}
+    def test_those_of_a_cycle_share_the_sweep_at_the_momentum_of_its_peak(self, tuned):
+        """The sweep's rate suits .85, which every trial has where its rate is largest."""
+        losses, momenta = {0.9: 0.5, 0.95: 0.4, 0.97: 0.395, 0.99: 0.9}, []
 
         def answer(one):
             if one.spec.kind == "range_test":
-                return curve(1.0, max_lr=1 - one.spec.optimizer.momentum)
-            assert one.spec.schedule.max_lr == pytest.approx(1 - one.spec.schedule.max_momentum)
+                momenta.append(one.spec.optimizer.momentum)
+                return curve(1.0, max_lr=0.3)
+            assert (one.spec.schedule.max_lr, one.spec.schedule.numbers.min_momentum) == (0.3, 0.85)
             return losses[one.spec.schedule.max_momentum]
 
-        standing, _ = tuned(answer, tune=["momentum"])
+        standing, waves = tuned(answer, tune=["momentum"])
         schedule = standing.training.schedule
-        assert (schedule.max_momentum, schedule.min_momentum, schedule.max_lr) == (0.95, 0.85, "auto")
+        assert (schedule.max_momentum, schedule.numbers.min_momentum, schedule.max_lr) == (0.95, 0.85, "auto")
+        assert momenta == [0.85]
+        assert waves[1] == [f"momentum/trial/{one}" for one in (0.95, 0.9, 0.97, 0.99)]
+        assert "all at the rate of a sweep at 0.85" in standing.decisions[0].reason
+        assert standing.decisions[0].reason.endswith("of those within 5 % of the best, the training has it.")
+
+    @pytest.mark.parametrize("schedule", [{"policy": "step"}, {"shape": "triangle"}])
+    def test_without_a_cycle_each_has_its_own_sweeps_rate(self, tuned, schedule):
+        losses = {0.8: 0.5, 0.9: 0.4, 0.95: 0.45, 0.97: 0.3, 0.99: 0.305}
+
+        def answer(one):
+            momentum = one.spec.optimizer.momentum
+            if one.spec.kind == "range_test":
+                return curve(1.0, max_lr=1 - momentum)
+            assert one.spec.schedule.max_lr == pytest.approx(1 - momentum)
+            return losses[momentum]
+
+        optimizer = {"name": "sgd", "momentum": 0.8}
+        standing, waves = tuned(answer, tune=["momentum"], schedule=schedule, optimizer=optimizer)
+        assert waves[0] == [f"momentum/sweep/{one}" for one in (0.8, 0.9, 0.95, 0.97, 0.99)]
+        assert standing.decisions[0].values == {"optimizer.momentum": 0.97}
+        assert standing.decisions[0].reason.endswith("it is the nearest to 0.8, which the training has.")
+
+    @pytest.mark.parametrize(
+        ("fields", "values"),
+        [
+            ({}, {"schedule.max_momentum": 0.95}),
+            ({"schedule": {"shape": "triangle"}}, {"optimizer.momentum": 0.9}),
+            ({"schedule": {"policy": "step"}}, {"optimizer.momentum": 0.9}),
+            ({"schedule": {"max_momentum": 0.93, "min_momentum": 0.8}}, {"schedule.max_momentum": 0.93}),
+            ({"schedule": {"shape": "triangle", "max_momentum": 0.9}}, {"schedule.max_momentum": 0.9}),
+        ],
+    )
+    def test_where_all_are_equal_the_training_is_what_it_was(self, tuned, fields, values):
+        given = as_training(parse_spec(MINIMAL | fields))
+        answer = lambda one: curve(1.0) if one.spec.kind == "range_test" else 0.4  # noqa: E731
+        standing, _ = tuned(answer, tune=["momentum"], **fields)
+        assert standing.decisions[0].values == values
+        assert standing.training.optimizer == given.optimizer
+        forms = [build_schedule(one.schedule, max_lr=1.0) for one in (given, standing.training)]
+        assert forms[0] == forms[1]
+
+    @pytest.mark.parametrize(
+        ("low", "trials"), [(0.0, [0.96, 0.9, 0.95, 0.97, 0.99]), (0.95, [0.96, 0.95, 0.97, 0.99])]
+    )
+    def test_the_smallest_momentum_stays_as_it_was_given(self, tuned, low, trials):
+        def answer(one):
+            if one.spec.kind == "range_test":
+                assert (one.spec.optimizer.momentum, one.spec.optimizer.nesterov) == (low, low > 0)
+                return curve(1.0)
+            assert one.spec.schedule.min_momentum == low
+            return 1.0 - one.spec.schedule.max_momentum
+
+        schedule = {"max_momentum": 0.96, "min_momentum": low}
+        standing, waves = tuned(answer, tune=["momentum"], schedule=schedule)
+        assert waves[1] == [f"momentum/trial/{one}" for one in trials]
+        assert (standing.training.schedule.max_momentum, standing.training.schedule.min_momentum) == (0.99, low)
+
+    def test_a_sweep_that_failed_leaves_it_as_it_was(self, tuned):
+        standing, waves = tuned(lambda _: None, tune=["momentum"])
+        assert (len(waves), standing.decisions[0].values) == (1, {})
 
     def test_a_tuning_of_nothing_says_why(self, tuned):
         plan = plan_of(parse_spec(MINIMAL | {"tune": ["momentum"], "optimizer": "adam"}))

@@ -27,7 +27,7 @@ COST = "What the tuning has cost is not in the comparison's speed-up with search
 SHARED = "All arms have what was tuned with the schedule of one_cycle alone: batch_size, optimizer.weight_decay."
 MOMENTA = "Its one_cycle has the momenta that were tuned, its baseline and controls those of the optimizer."
 VALUES = {"batch_size": 64, "optimizer.weight_decay": 1e-3}
-CYCLED = {"schedule.max_momentum": 0.97, "schedule.min_momentum": 0.85}
+CYCLED = {"schedule.max_momentum": 0.97}
 
 
 class TestNotes:
