@@ -200,7 +200,7 @@ def _page(
 def _lead(standing: Standing, values: Mapping[str, Any], *, budget: float | None) -> str:
     """What was chosen, and what the budget was too small for."""
     lacking = [_words(decision) for decision in standing.decisions if decision.is_cut_short]
-    cut = f" The budget of {budget:g} s was used up before all was tried of: {', '.join(lacking)}." if lacking else ""
+    cut = f" The budget of {budget:g} s did not suffice to try all of: {', '.join(lacking)}." if lacking else ""
     if values:
         return f"Chosen: {_told(values)}.{cut}"
     return f"Nothing was chosen.{cut}" if cut else "Nothing turned out to be better than what was given."

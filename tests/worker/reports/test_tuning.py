@@ -109,11 +109,11 @@ class TestBudget:
         """Sweeps of 3 s use it up before any decay is tried."""
         result, folder = reported(tune=["weight_decay", "momentum"], budget_seconds=10)
         page = (folder / "report.md").read_text()
-        lead = "Nothing was chosen. The budget of 10 s was used up before all was tried of: weight decay, momentum."
+        lead = "Nothing was chosen. The budget of 10 s did not suffice to try all of: weight decay, momentum."
         assert lead in page
         assert [one["is_cut_short"] for one in result["decisions"]] == [True, True]
-        assert page.count("The budget was used up before all of this could be tried.") == 1
-        assert page.count("The budget was used up before this could be tried.") == 1
+        assert page.count("The budget did not suffice to try all of this.") == 1
+        assert page.count("The budget did not suffice to try this.") == 1
 
     def test_one_that_sufficed_is_not_spoken_of(self, reported):
         _, folder = reported(tune=["momentum"], budget_seconds=1000)

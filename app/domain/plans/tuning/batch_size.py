@@ -41,6 +41,7 @@ class BatchSizeStage:
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """An epoch each; then, as long as what they took allows."""
         sizes = self._sizes(training)
+        sizes.sort(key=lambda size: size != size_of(training))  # the present one first: a budget must not keep it out
         timing = [NewChild(self._time_key(size), short(training, 1, {"batch_size": size})) for size in sizes]
         if sizes:
             timing.append(NewChild(self._time_key("auto"), short(training, 1, {"batch_size": "auto"})))
@@ -57,7 +58,7 @@ class BatchSizeStage:
         epochs = {size: _fitting(self._epochs * present / taken, self._epochs) for size, taken in seconds.items()}
         return [
             NewChild(self._trial_key(size), short(training, count, {"batch_size": size}))
-            for size, count in epochs.items()
+            for size, count in sorted(epochs.items(), key=lambda pair: pair[0] != size_of(training))
         ]
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:

@@ -8,6 +8,7 @@ from app.domain.catalog import architectures
 from app.domain.plans.family import Children, NewChild, Planned, Step, StepsPerEpoch
 from app.domain.plans.tuning.batch_norm import BatchNormStage
 from app.domain.plans.tuning.batch_size import BatchSizeStage, size_of, with_size
+from app.domain.plans.tuning.budget import affordable
 from app.domain.plans.tuning.momentum import MomentumStage
 from app.domain.plans.tuning.searching import Asked, Propose, SearchStage, Space
 from app.domain.plans.tuning.stage import Decision, Stage
@@ -81,11 +82,11 @@ class TuningPlan:
 
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
-        training, decisions, is_spent = as_training(self.spec), list[Decision](), self._is_spent(children)
-        proposing = _any_point if is_spent else propose
+        training, decisions = as_training(self.spec), list[Decision]()
+        proposing = propose if self._affords_a_trial(children) else _any_point
         for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), proposing):
             wanted = [one for one in stage.wanted(training, children) if one.key not in children]
-            new = [] if is_spent else [self._reusing(one) for one in wanted]
+            new = [self._reusing(one) for one in affordable(wanted, children, self.spec.budget_seconds)]
             if new or _is_busy(stage, children):
                 return Standing(training, decisions, new, is_over=False)
             decision = stage.decide(training, children)
@@ -97,9 +98,10 @@ class TuningPlan:
         """Range tests are taken over unless that is refused, trainings only where it is asked for."""
         return replace(child, reuse=True) if self.spec.reuse else child
 
-    def _is_spent(self, children: Children) -> bool:
-        most = self.spec.budget_seconds
-        return most is not None and sum(child.seconds for child in children.values()) >= most
+    def _affords_a_trial(self, children: Children) -> bool:
+        """Of the search, whatever its point; without one the sampler is not asked."""
+        trial = NewChild(f"{SearchStage.name}/", short(as_training(self.spec), self.spec.short_epochs, {}))
+        return bool(affordable([trial], children, self.spec.budget_seconds))
 
     def _stages(self, training: TrainingSpec, steps_per_epoch: int, propose: Propose) -> list[Stage]:
         epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, has_batch_norm(training)

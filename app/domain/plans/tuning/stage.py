@@ -37,12 +37,11 @@ class Decision:
     values: Mapping[str, Any]
     reason: str
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=list)
-    is_cut_short: bool = False  #: by a budget that was used up
+    is_cut_short: bool = False  #: by a budget that did not suffice
 
     def cut_short(self) -> "Decision":
         """The same, with what it is that has kept jobs from being made."""
-        what = "all of this" if self.evidence else "this"
-        told = f"The budget was used up before {what} could be tried. {self.reason}"
+        told = f"The budget did not suffice to try {'all of this' if self.evidence else 'this'}. {self.reason}"
         return replace(self, reason=told, is_cut_short=True)
 
 
@@ -58,7 +57,7 @@ class Stage(Protocol):
         """All its jobs that can be told by now, those that are there already as well."""
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
-        """From what has ended; jobs may be missing where the budget was used up."""
+        """From what has ended; jobs may be missing where the budget did not suffice."""
 
 
 def have_ended(wanted: Iterable[NewChild], children: Children) -> bool:
