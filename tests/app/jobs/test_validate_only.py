@@ -66,11 +66,11 @@ class TestPlans:
             # 8 x (89 + 22 + 5 + 2) + 2 x 11 = 966. Each sweeps 100 steps, extended once; 8 x 89 verify by 30 %: 213.
             ({"tune": ["batch_size"]}, 10, 129 + 966, 9 * 200 + 213),
             ({"tune": ["weight_decay"]}, 12, 8 * 100 + 4 * 22, 0),  # trials at the rates of sweeps
-            ({"tune": ["momentum"]}, 8, 4 * 100 + 4 * 22, 0),
+            ({"tune": ["momentum"]}, 5, 100 + 4 * 22, 0),
             ({"tune": ["momentum"], "optimizer": "adam"}, 0, 0, 0),
             ({"tune": ["batch_norm_momentum"]}, 1, 22, 200),
-            # Momentum as if 16 were chosen: 4 x 100 + 4 x 2 x 89.
-            ({"tune": ["batch_size", "momentum"]}, 18, 129 + 966 + 400 + 712, 9 * 200 + 213),
+            # Momentum as if 16 were chosen: 100 + 4 x 2 x 89.
+            ({"tune": ["batch_size", "momentum"]}, 15, 129 + 966 + 100 + 712, 9 * 200 + 213),
             ({"tune": [], "search": {"trials": 5, "fields": {"batch_size": {"choices": [32, 64]}}}}, 5, 5 * 88, 1000),
             ({"tune": [], "search": {"trials": 5, "fields": {"schedule.max_lr": {"low": 0.1, "high": 1}}}}, 5, 110, 0),
         ],
