@@ -41,7 +41,7 @@ class AutoSpec(TrainingOptions):
     budget_seconds: Annotated[float, Field(ge=25, le=1e9), BeforeValidator(json_number)] = Field(
         600.0,
         description="What tuning and training may take of workers' time together, about: two fifths are for tuning, "
-        "and the training gets as many epochs as fit the rest.",
+        "and the training gets as many epochs as fit the rest. An epoch that is longer is run all the same.",
     )
     epochs: Epochs | None = Field(  # type: ignore[assignment]
         None,

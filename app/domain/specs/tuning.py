@@ -88,7 +88,8 @@ class TuningSpec(TrainingOptions):
     search: Search | None = Field(None, description="A search over further fields, after those; left out: none.")
     budget_seconds: BudgetSeconds | None = Field(
         None,
-        description="Once workers have had its jobs for so long together, pauses left out, no more are made.",
+        description="What its jobs may take of workers' time together, pauses left out. The first of each wave runs alone "
+        "and tells how many of the others fit into what is left; one job at a time may exceed it.",
     )
     reuse: StrictBool | None = Field(
         None,
