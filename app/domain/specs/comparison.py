@@ -91,8 +91,8 @@ def arms_of(spec: ComparisonSpec) -> dict[str, TrainingSpec]:
     for name in chain(defaults, (name for name in spec.arms if name not in defaults)):
         change = spec.arms.get(name, {})
         if change is not None:
-            own = merged(defaults.get(name, defaults[ONE_CYCLE]), change)
-            found[name] = _arm(name, change, merged(shared, own))
+            usual = merged(shared, defaults.get(name, defaults[ONE_CYCLE]))
+            found[name] = _arm(name, change, merged(usual, change))  # last, since null takes away what is shared
     return found
 
 

@@ -70,6 +70,14 @@ class TestArms:
         assert (arms["one_cycle"].schedule.shape, arms["one_cycle"].batch_size) == ("cosine", 32)
         assert arms["linear"].batch_size == 128
 
+    def test_null_within_one_takes_away_what_all_share(self, compared):
+        shared = {"early_stopping": {"patience": 3}, "ema": 0.9, "optimizer": {"name": "sgd", "weight_decay": 0.1}}
+        change = {"early_stopping": None, "ema": None, "optimizer": {"weight_decay": None}}
+        arms = arms_of(compared(**shared, arms={"baseline": change}))
+        baseline, others = arms.pop("baseline"), list(arms.values())
+        assert (baseline.early_stopping, baseline.ema, baseline.optimizer.weight_decay) == (None, None, 5e-4)
+        assert {(arm.early_stopping.patience, arm.ema, arm.optimizer.weight_decay) for arm in others} == {(3, 0.9, 0.1)}
+
     def test_null_leaves_one_out(self, compared):
         assert "linear" not in arms_of(compared(arms={"linear": None}))
 
