@@ -14,6 +14,7 @@ from app.domain.specs.training import TrainingOptions, TrainingSpec
 
 COMPARISON = "comparison"
 BASELINE, ONE_CYCLE = "baseline", "one_cycle"
+AT_SHARE = f"{ONE_CYCLE}@"  #: begins the names of its arms in further shares of the epochs
 CONTROLS = ("linear", "cosine", "constant", "step")  #: under their own policies, over as few epochs as one cycle
 MOST_CHILDREN = 1000
 SHARED = ("kind", "preset", "dataset", "validation", "seed")  #: what no arm may have of its own
@@ -88,7 +89,7 @@ def arms_of(spec: ComparisonSpec) -> dict[str, TrainingSpec]:
     defaults = _defaults(spec)
     shared = spec.model_dump(include=set(TrainingOptions.model_fields) - {"epochs"}, exclude_unset=True)
     found = {}
-    for name in chain(defaults, (name for name in spec.arms if name not in defaults)):
+    for name in chain(defaults, _added(spec, defaults)):
         change = spec.arms.get(name, {})
         if change is not None:
             usual = merged(shared, defaults.get(name, defaults[ONE_CYCLE]))
@@ -109,13 +110,32 @@ def _defaults(spec: ComparisonSpec) -> dict[str, dict[str, Any]]:
     return arms | {policy: {"epochs": few, "schedule": {"policy": policy}} for policy in CONTROLS}
 
 
-def _is_default(name: str) -> bool:
-    return name in (BASELINE, ONE_CYCLE, *CONTROLS) or name.startswith(f"{ONE_CYCLE}@")
+def _added(spec: ComparisonSpec, defaults: Mapping[str, Any]) -> list[str]:
+    """Arms of other names; one that means a default's would train beside it, under a share that it does not have."""
+    names = [name for name in spec.arms if name not in defaults]
+    for name in names:
+        if spec.arms[name] is None:
+            told = f"there is no arm of that name to leave out; there are {', '.join(defaults)}"
+            raise _error(name, (), told, None)
+        if name.startswith(AT_SHARE):
+            cycles = ", ".join(one for one in defaults if _is_cycle(one))
+            told = f"such names are of the shares in fractions, and there are {cycles}; add the share there"
+            raise _error(name, (), told, spec.arms[name])
+    return names
+
+
+def is_default(name: str) -> bool:
+    """Whether an arm of this name is there without a word, or with its share alone."""
+    return name in (BASELINE, *CONTROLS) or _is_cycle(name)
+
+
+def _is_cycle(name: str) -> bool:
+    return name == ONE_CYCLE or name.startswith(AT_SHARE)
 
 
 def at_share(share: float) -> str:
     """The name of one cycle's arm in a share of the epochs."""
-    return f"{ONE_CYCLE}@{share:g}"
+    return f"{AT_SHARE}{share:g}"
 
 
 def _epochs(spec: ComparisonSpec, share: float) -> int:
@@ -130,13 +150,21 @@ def _arm(name: str, change: Mapping[str, Any], data: Mapping[str, Any]) -> Train
     for field in SHARED:
         if field in change:
             raise _error(name, (field,), f"all arms share {field}; leave it out here", change[field])
-    if "epochs" in change and _is_default(name):
+    if "epochs" in change and is_default(name):
         told = "follow from epochs and its share; change those, or give an arm of another name epochs of its own"
         raise _error(name, ("epochs",), f"the epochs of {name} {told}", change["epochs"])
     own = change.get("schedule")
     if isinstance(own, dict) and own.get("search_steps") is not None:
         told = "every arm's search takes as many steps; give search_steps to the comparison"
         raise _error(name, ("schedule", "search_steps"), told, own["search_steps"])
+    arm = _training(name, data)
+    if _is_cycle(name) and arm.schedule.policy != ONE_CYCLE:
+        told = f"the verdict speaks of one cycle, so {name} keeps that policy; add an arm of another name for this one"
+        raise _error(name, ("schedule", "policy"), told, arm.schedule.policy)
+    return arm
+
+
+def _training(name: str, data: Mapping[str, Any]) -> TrainingSpec:
     try:
         return TrainingSpec.model_validate({**data, "kind": "training"})
     except ValidationError as error:

@@ -124,6 +124,29 @@ class TestRefused:
         assert place == f"arms/{name}/epochs"
         assert words.startswith(f"the epochs of {name} follow from epochs and its share")
 
+    @pytest.mark.parametrize("name", ["one_cycle@0.5", "one_cycle@.125", "one_cycle@"])
+    def test_a_share_that_is_not_among_the_fractions(self, refused, name):
+        """Or an arm of that name would train for another share, beside the one that was meant."""
+        place, words = refused(fractions=[0.125], arms={name: {"batch_size": 32}})
+        assert place == f"arms/{name}"
+        assert "there are one_cycle, one_cycle@0.125; add the share there" in words
+
+    @pytest.mark.parametrize("name", ["one_cycle@.5", "linaer"])
+    def test_leaving_out_what_is_not_there(self, refused, name):
+        place, words = refused(fractions=[0.5], arms={name: None})
+        assert place == f"arms/{name}"
+        assert words == (
+            "there is no arm of that name to leave out; there are baseline, one_cycle, one_cycle@0.5, linear, cosine, "
+            "constant, step"
+        )
+
+    @pytest.mark.parametrize("name", ["one_cycle", "one_cycle@0.5"])
+    def test_one_cycle_under_another_policy(self, refused, name):
+        """Or the verdict would speak of a cycle that never ran."""
+        place, words = refused(fractions=[0.5], arms={name: {"schedule": {"policy": "cosine"}}})
+        assert place == f"arms/{name}/schedule/policy"
+        assert words.endswith(f"so {name} keeps that policy; add an arm of another name for this one")
+
     def test_a_search_of_an_arms_own(self, refused):
         place, words = refused(arms={"mine": {"schedule": {"search_steps": 500}}})
         assert place == "arms/mine/schedule/search_steps"
