@@ -215,7 +215,7 @@ class Comparison:
     def _why_validation(self) -> str:
         if self.spec.validation == "test":
             return "Validation is on the test split"
-        return "There is no test split" if self.spec.evaluate_test else "The test split was left closed"
+        return "There is no test split" if self.spec.evaluate_test else "evaluate_test is false"
 
 
 def _told(failure: Failure) -> dict[str, Any]:

@@ -17,7 +17,7 @@ BASELINE, ONE_CYCLE = "baseline", "one_cycle"
 AT_SHARE = f"{ONE_CYCLE}@"  #: begins the names of its arms in further shares of the epochs
 CONTROLS = ("linear", "cosine", "constant", "step")  #: under their own policies, over as few epochs as one cycle
 MOST_CHILDREN = 1000
-SHARED = ("kind", "preset", "dataset", "validation", "seed")  #: what no arm may have of its own
+SHARED = ("kind", "preset", "dataset", "validation", "seed", "evaluate_test")  #: what no arm may have of its own
 
 ARM_NAME = r"^[a-z0-9][a-z0-9_.@-]*$"
 ArmName = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=ARM_NAME)]

@@ -104,7 +104,7 @@ class TestRefused:
         assert refused(epochs=1) == ("fraction", "0.25 of 1 epochs is less than one; raise epochs or the share")
         assert refused(fractions=[0.01])[0] == "fractions"
 
-    @pytest.mark.parametrize("field", ["seed", "dataset", "validation", "preset", "kind"])
+    @pytest.mark.parametrize("field", ["seed", "dataset", "validation", "preset", "kind", "evaluate_test"])
     def test_what_all_arms_share(self, refused, field):
         assert refused(arms={"mine": {field: "x"}}) == (
             f"arms/mine/{field}",

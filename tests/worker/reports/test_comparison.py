@@ -76,7 +76,7 @@ class TestGoal:
         [
             ({}, "There is no test split"),
             ({"validation": "test"}, "Validation is on the test split"),
-            ({"evaluate_test": False}, "The test split was left closed"),
+            ({"evaluate_test": False}, "evaluate_test is false"),
         ],
     )
     def test_says_why_figures_are_of_validation_images(self, compared, fields, words):
