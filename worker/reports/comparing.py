@@ -33,7 +33,9 @@ NOTES = (
     "unless it was given. Speed-up with search counts that search to the cost of one training.",
     "The best control is picked by validation accuracy, and compared by the measure above.",
     "Bands reach from the worst seed to the best. The dotted line is the baseline's accuracy on validation images, the "
-    "mean of its best epochs; epochs, steps and seconds to it are means of the trainings that reach it.",
+    "mean of its best epochs as they were scored when they ended, before exact_batch_norm or batch_norm_momentum auto "
+    "change the statistics of the best weights; epochs, steps and seconds to it are means of the trainings that reach "
+    "it.",
 )
 
 

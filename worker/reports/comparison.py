@@ -67,9 +67,12 @@ class Comparison:
 
     @cached_property
     def target(self) -> float | None:
-        """The baseline's validation accuracy: the mean of its best epochs."""
+        """The baseline's validation accuracy: the mean of its best epochs.
+
+        As they were scored when they ended, which is what is searched for it: `best` may be of other statistics.
+        """
         runs = self.of_arm(BASELINE)
-        return mean(run.best for run in runs) if runs else None
+        return mean(max(run.accuracy) for run in runs) if runs else None
 
     def verdict(self, name: str) -> Verdict:
         """Whether an arm is within the margin of the baseline, as far as its interval tells."""

@@ -20,7 +20,7 @@ class Run:
     seconds: float  #: of the training alone, evaluations included
     search_steps: int
     search_seconds: float
-    best: float  #: validation accuracy of the best epoch
+    best: float  #: validation accuracy of the best epoch's weights, with the batch-norm statistics that they ended with
     final: float  #: validation accuracy of the last epoch
     test: float | None  #: test accuracy of the best epoch's weights
     accuracy: Sequence[float]  #: validation accuracy after each epoch

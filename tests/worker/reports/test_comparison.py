@@ -123,6 +123,13 @@ class TestReaching:
         assert found["baseline"]["to_goal"]["epochs"] == 4  # 0.77 and more
         assert found["one_cycle"]["speed_up"]["epochs"] == 2
 
+    def test_is_of_the_epochs_as_they_were_scored(self, compared):
+        """Exact batch-norm statistics change the best weights' accuracy at the end: none of these epochs was that."""
+        exact = arm("baseline", [0.9] * 3, best=0.95, accuracy=[0.5, 0.8, 0.7])
+        found = compared(exact, arm("one_cycle", [0.9] * 3, best=0.7, accuracy=[0.8, 0.6])).result()["arms"]
+        assert found["baseline"]["to_baseline"]["validation_accuracy"] == pytest.approx(0.8)
+        assert [found[name]["to_baseline"]["epochs"] for name in ("baseline", "one_cycle")] == [2, 1]
+
     def test_never(self, compared):
         found = compared(arm("baseline", [0.9] * 3, best=0.9), arm("one_cycle", [0.9] * 3, best=0.6)).result()
         assert found["arms"]["one_cycle"]["to_baseline"]["reached"] == 0
