@@ -30,7 +30,10 @@ NOTES = (
     "Intervals are 95 %, by Student's t over the seeds. The goal is met where the whole interval lies above the "
     "margin, not met where all of it lies below, and inconclusive otherwise.",
     "Each arm's max_lr was searched with the first seed, for as many optimizer steps at most as every other arm's, "
-    "unless it was given. Speed-up with search counts that search to the cost of one training.",
+    "unless it was given. With search, that is counted to the cost of one training.",
+    "Speed-up is what the baseline took to its own accuracy over what the arm took to it, on the seeds on which both "
+    "reach it, which are counted beside it. The cost ratio is of whole trainings, whatever they reach: about 1 over "
+    "the share of the epochs.",
     "The best control is picked by validation accuracy, and compared by the measure above.",
     "Bands reach from the worst seed to the best. The dotted line is the baseline's accuracy on validation images, the "
     "mean of its best epochs as they were scored when they ended, before exact_batch_norm or batch_norm_momentum auto "

@@ -10,6 +10,7 @@ from app.domain.specs import ComparisonSpec, TrainingSpec
 from app.domain.specs.comparison import BASELINE, CONTROLS, ONE_CYCLE, arms_of, at_share
 from worker.reports.intervals import Estimate, estimated
 from worker.reports.runs import Failure, Run
+from worker.reports.speed import cost_ratio, reaching, search_cost, speed_up
 
 Verdict = Literal["met", "not_met", "inconclusive"]
 Measure = Literal["test_accuracy", "validation_accuracy"]
@@ -163,45 +164,15 @@ class Comparison:
             "best_validation_accuracy": over(lambda run: run.best),
             "final_validation_accuracy": over(lambda run: run.final),
             "seconds": over(lambda run: run.seconds),
-            "to_baseline": self._reaching(runs, self.target),
-            "to_goal": self._reaching(runs, None if self.target is None else self.target - self.spec.margin / 100),
-            "speed_up": self._speed_up(name),
-            "search": self._search(name),
+            "to_baseline": reaching(runs, self.target),
+            "to_goal": reaching(runs, None if self.target is None else self.target - self.spec.margin / 100),
+            "speed_up": speed_up(runs, self.of_arm(BASELINE), self.target),
+            "cost_ratio": cost_ratio(runs, self.of_arm(BASELINE)),
+            "search": search_cost(runs),
             "jobs": [run.job_id for run in runs],
             "reused": [run.reused_from for run in runs if run.reused_from],
             "failures": [_told(failure) for failure in self.failures if failure.arm == name],
         }
-
-    def _reaching(self, runs: Sequence[Run], accuracy: float | None) -> dict[str, Any] | None:
-        """Epochs, steps and seconds until the validation accuracy is that, on average over those that get there."""
-        if accuracy is None:
-            return None
-        there = [(run, epochs) for run in runs if (epochs := run.epochs_to(accuracy)) is not None]
-        means = {
-            "epochs": mean(epochs for _, epochs in there),
-            "steps": mean(epochs * run.steps / run.epochs for run, epochs in there),
-            "seconds": mean(run.clock[epochs - 1] for run, epochs in there),
-        } if there else dict.fromkeys(("epochs", "steps", "seconds"))  # fmt: skip
-        return {"validation_accuracy": accuracy, "reached": len(there), "of": len(runs), **means}
-
-    def _search(self, name: str) -> dict[str, Any]:
-        """What finding the arm's learning rate has cost, once for all its seeds."""
-        runs = self.of_arm(name)
-        return {"steps": sum(run.search_steps for run in runs), "seconds": sum(run.search_seconds for run in runs)}
-
-    def _speed_up(self, name: str) -> dict[str, float] | None:
-        """The baseline's cost of one whole training over the arm's; with the search, each pays for its own."""
-        ours, theirs = self.of_arm(name), self.of_arm(BASELINE)
-        if not ours or not theirs:
-            return None
-        costs = [self._costs(arm) for arm in (name, BASELINE)]
-        return {unit: costs[1][unit] / costs[0][unit] for unit in costs[0]}
-
-    def _costs(self, name: str) -> dict[str, float]:
-        runs, search = self.of_arm(name), self._search(name)
-        epochs, steps, seconds = (mean(getattr(run, unit) for run in runs) for unit in ("epochs", "steps", "seconds"))
-        with_search = {"steps_with_search": steps + search["steps"], "seconds_with_search": seconds + search["seconds"]}
-        return {"epochs": epochs, "steps": steps, "seconds": seconds, **with_search}
 
     def warnings(self) -> list[str]:
         """What a reader must know before believing the figures."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+Cost = Mapping[str, float]  #: epochs, steps and seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -50,9 +52,17 @@ class Run:
             clock=list(accumulate(epochs["seconds"])),
         )
 
-    def epochs_to(self, accuracy: float) -> int | None:
-        """Epochs until the validation accuracy first was at least that, or None."""
-        return next((epoch for epoch, value in enumerate(self.accuracy, 1) if value >= accuracy), None)
+    @property
+    def cost(self) -> Cost:
+        """Of the whole training, without the search."""
+        return {"epochs": self.epochs, "steps": self.steps, "seconds": self.seconds}
+
+    def cost_to(self, accuracy: float) -> Cost | None:
+        """What it took until the validation accuracy first was at least that; None where it never was."""
+        epochs = next((epoch for epoch, value in enumerate(self.accuracy, 1) if value >= accuracy), None)
+        if epochs is None:
+            return None
+        return {"epochs": epochs, "steps": epochs * self.steps / self.epochs, "seconds": self.clock[epochs - 1]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ ACCURACIES = (
 )  # fmt: skip
 COSTS = (
     "arm", "epochs", "steps", "seconds", "search, steps", "reach baseline's accuracy", "epochs to it", "steps to it",
-    "seconds to it", "speed-up, epochs", "speed-up, seconds", "with search",
+    "seconds to it", "pairs that reach it", "speed-up, epochs", "speed-up, seconds", "with search",
+    "cost ratio, seconds",
 )  # fmt: skip
 COLUMNS = (
     "arm", "seed", "state", "job_id", "reused_from", "max_lr", "epochs", "steps", "seconds", "search_steps",
@@ -48,7 +49,7 @@ def cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _costs(name: str, arm: Mapping[str, Any]) -> list[str]:
-    speed = arm["speed_up"] or {}
+    ratio = arm["cost_ratio"]
     return [
         name,
         str(arm["epochs"]),
@@ -56,7 +57,8 @@ def _costs(name: str, arm: Mapping[str, Any]) -> list[str]:
         estimate_text(arm["seconds"], digits=1),
         f"{arm['search']['steps']:,}",
         *_reaching(arm["to_baseline"]),
-        *(f"{speed[unit]:.2f}" if speed else NONE for unit in ("epochs", "seconds", "seconds_with_search")),
+        *_speed_up(arm["speed_up"]),
+        NONE if ratio is None else f"{ratio['seconds']:.2f}",
     ]
 
 
@@ -79,6 +81,15 @@ def _reaching(found: Mapping[str, Any] | None) -> list[str]:
     if not found["reached"]:
         return [counted, *[NONE] * 3]
     return [counted, f"{found['epochs']:.1f}", f"{found['steps']:,.0f}", f"{found['seconds']:.1f}"]
+
+
+def _speed_up(found: Mapping[str, Any] | None) -> list[str]:
+    """On how many pairs of seeds both came to the baseline's accuracy, and how much sooner the arm did."""
+    if found is None:
+        return [NONE] * 4
+    counted = f"{found['reached']} of {found['of']}"
+    figures = (found[unit] for unit in ("epochs", "seconds", "seconds_with_search"))
+    return [counted, *(NONE if one is None else f"{one:.2f}" for one in figures)]
 
 
 def as_csv(comparison: Comparison) -> str:

@@ -8,6 +8,7 @@ import pytest
 from app.domain.specs import parse_spec
 from tests.worker.reports.trainings import MINIMAL, arm, record
 from worker.reports.comparison import Comparison
+from worker.reports.speed import UNITS
 from worker.reports.tables import as_csv
 
 
@@ -135,13 +136,30 @@ class TestReaching:
         assert found["arms"]["one_cycle"]["to_baseline"]["reached"] == 0
         assert found["arms"]["one_cycle"]["to_baseline"]["epochs"] is None
 
+        assert found["arms"]["one_cycle"]["speed_up"] == {"reached": 0, "of": 3, **dict.fromkeys(UNITS)}
+        assert found["arms"]["one_cycle"]["cost_ratio"]["seconds"] == 1
+
+    def test_speed_up_is_of_the_pairs_that_both_get_there(self, compared):
+        """Baseline's best are .8, .8 and .47, on average .69: its third never gets there, nor one cycle's second."""
+        curves = [[0.2, 0.7, 0.7, 0.8], [0.2, 0.3, 0.7, 0.8], [0.47] * 4]
+        baseline = [record(f"baseline/{seed}", accuracy=curve) for seed, curve in enumerate(curves)]
+        quick = [record(f"one_cycle/{seed}", accuracy=curve) for seed, curve in enumerate([[0.7], [0.6], [0.9]])]
+        found = compared(baseline, quick, [record("linear/7", accuracy=[0.9])]).result()["arms"]
+        speed = found["one_cycle"]["speed_up"]
+        assert (speed["reached"], speed["of"], speed["epochs"], speed["steps"], speed["seconds"]) == (1, 3, 2, 2, 2)
+        assert found["one_cycle"]["cost_ratio"]["epochs"] == 4
+        assert (found["baseline"]["speed_up"]["reached"], found["baseline"]["speed_up"]["epochs"]) == (2, 1)
+        assert found["linear"]["speed_up"] is None  # it has no seed in common
+
     def test_with_the_search_each_pays_for_its_own(self, compared):
         baseline = arm("baseline", [0.9] * 3, accuracy=[0.1, 0.2, 0.3, 0.4])
-        quick = arm("one_cycle", [0.9] * 3)
+        quick = arm("one_cycle", [0.9] * 3, accuracy=[0.3, 0.4])
         quick[0]["search_seconds"], quick[0]["result"]["search_steps"] = 2.0, 20
         found = compared(baseline, quick).result()["arms"]["one_cycle"]
         assert found["search"] == {"steps": 20, "seconds": 2.0}
-        assert (found["speed_up"]["seconds"], found["speed_up"]["seconds_with_search"]) == (2, 1)  # 4 / 2, 4 / (2 + 2)
+        for one in ("speed_up", "cost_ratio"):
+            assert (found[one]["seconds"], found[one]["seconds_with_search"]) == (2, 1)  # 4 / 2, 4 / (2 + 2)
+            assert (found[one]["steps"], found[one]["steps_with_search"]) == (2, 1)
 
 
 class TestGaps:

@@ -96,11 +96,13 @@ class TestTables:
 
     def test_of_costs(self, cells):
         """Two epochs of 10 steps and a second each; the baseline is at its .9 after both, one cycle never."""
-        named = ("steps", "seconds", "reach baseline's accuracy", "epochs to it", "steps to it", "seconds to it")
+        named = ("steps", "seconds", "reach baseline's accuracy", "epochs to it", "steps to it", "seconds to it",
+                 "pairs that reach it", "speed-up, epochs", "speed-up, seconds", "with search",
+                 "cost ratio, seconds")  # fmt: skip
         found = {name: [row[one] for one in named] for name, row in cells["Costs"].items()}
-        assert found["baseline"] == ["20", "2.0 (2.0 to 2.0)", "3 of 3", "2.0", "20", "2.0"]
-        assert found["one_cycle"] == ["20", "2.0 (2.0 to 2.0)", "0 of 3", *["–"] * 3]
-        assert found["linear"] == ["–"] * 6
+        assert found["baseline"] == ["20", "2.0 (2.0 to 2.0)", "3 of 3", "2.0", "20", "2.0", "3 of 3", *["1.00"] * 4]
+        assert found["one_cycle"] == ["20", "2.0 (2.0 to 2.0)", "0 of 3", *["–"] * 3, "0 of 3", *["–"] * 3, "1.00"]
+        assert found["linear"] == ["–"] * 11
 
     @pytest.mark.parametrize("took_over", [False, True])
     def test_what_was_taken_over_stands_beneath(self, request_in, made, took_over):
