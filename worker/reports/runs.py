@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from app.domain.plans.comparison import split_key
+
 Cost = Mapping[str, float]  #: epochs, steps and seconds
 
 
@@ -81,9 +83,3 @@ class Failure:
         """From what the keeper has read."""
         error = record["error"] or {"code": record["state"], "detail": f"The job is {record['state']}."}
         return cls(*split_key(record["key"]), record["id"], record["state"], error["code"], error["detail"])
-
-
-def split_key(key: str) -> tuple[str, int]:
-    """Arm and seed of a place in the plan."""
-    arm, _, seed = key.rpartition("/")
-    return arm, int(seed)

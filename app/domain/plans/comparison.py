@@ -1,5 +1,8 @@
 """The plan of a comparison: each arm searches its learning rate with its first seed, and trains with it on the others.
 
+The others wait until that of every arm has ended, so that arms take turns throughout: an arm that trained all its seeds
+in a row would have an hour of the machine to itself.
+
 The search takes the same number of optimizer steps in every arm, or an arm that may search longer would win by that.
 """
 
@@ -62,25 +65,30 @@ class ComparisonPlan:
         return any(child.succeeded for child in children.values())
 
     def advance(self, resolved: Mapping[str, Any], children: Children, _: Propose) -> Step:
-        """Arms whose first training has ended go on to their other seeds; one whose first has failed is left there."""
+        """Each arm's first seed, and once all of those have ended the others, seed by seed."""
         most = resolved["search_steps"]["value"]
-        wanted = [child for name in self.arms for child in self._wanted(name, children, most=most)]
-        new = [child for child in wanted if child.key not in children]
-        # The order of the arms must not coincide with what a machine does meanwhile.
-        random.Random(f"{self.spec.seed} {len(children)}").shuffle(new)  # noqa: S311 - no secret
+        wanted = [self._child(name, searching(arm, most=most), self.spec.seed) for name, arm in self.arms.items()]
+        if all(child.key in children and children[child.key].ended for child in wanted):
+            wanted += self._others(children)
+        new = self._mixed([child for child in wanted if child.key not in children], children)
         failed = sum(self._is_lost(name, children) for name in self.arms)
         total = len(self.arms) * self.spec.seeds - failed * (self.spec.seeds - 1)
         return Step(new, total, is_over=not new and all(child.ended for child in children.values()))
 
-    def _wanted(self, name: str, children: Children, *, most: int | None) -> Iterator[NewChild]:
-        """The children of an arm that can be told by now."""
-        arm, (first, *others) = self.arms[name], self.spec.all_seeds
-        yield self._child(name, searching(arm, most=most), first)
-        searched = children.get(key_of(name, first))
-        if arm.schedule.max_lr != "auto":
-            yield from (self._child(name, arm, seed) for seed in others)
-        elif searched is not None and searched.succeeded:
-            yield from (self._child(name, at_rate(arm, _rate_of(searched)), seed) for seed in others)
+    def _mixed(self, new: list[NewChild], children: Children) -> list[NewChild]:
+        """One seed after the other, its arms by chance: what a machine does meanwhile must hit all alike."""
+        order = list(new)
+        random.Random(f"{self.spec.seed} {len(children)}").shuffle(order)  # noqa: S311 - no secret
+        return sorted(order, key=lambda child: split_key(child.key)[1])
+
+    def _others(self, children: Children) -> Iterator[NewChild]:
+        """The trainings after each arm's first; none of an arm whose search has failed."""
+        for name, arm in self.arms.items():
+            first = children[key_of(name, self.spec.seed)]
+            if self._is_lost(name, children):
+                continue
+            known = arm if arm.schedule.max_lr != "auto" else at_rate(arm, _rate_of(first))
+            yield from (self._child(name, known, seed) for seed in self.spec.all_seeds[1:])
 
     def _child(self, name: str, arm: TrainingSpec, seed: int) -> NewChild:
         return NewChild(key_of(name, seed), _with_seed(arm, seed), reuse=self.spec.reuse)
@@ -99,6 +107,12 @@ def _search_steps(value: int | None, origin: str, reason: str) -> dict[str, dict
 def key_of(arm: str, seed: int) -> str:
     """The place of a training in its comparison."""
     return f"{arm}/{seed}"
+
+
+def split_key(key: str) -> tuple[str, int]:
+    """Arm and seed of such a place."""
+    arm, _, seed = key.rpartition("/")
+    return arm, int(seed)
 
 
 def searching(arm: TrainingSpec, *, most: int | None) -> TrainingSpec:

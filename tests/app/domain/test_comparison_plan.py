@@ -78,15 +78,18 @@ class TestSearch:
 
     def test_what_was_found_goes_to_the_other_seeds(self, planned, new):
         _, ask = planned()
-        found = new(ask([child("one_cycle/4", max_lr=0.25), child("baseline/4", "running")]))
-        assert found.keys() == {"one_cycle/5", "one_cycle/6"}
-        assert {(one.spec.schedule.max_lr, one.spec.seed) for one in found.values()} == {(0.25, 5), (0.25, 6)}
+        found = new(ask([child("one_cycle/4", max_lr=0.25), child("baseline/4", max_lr=0.5)]))
+        assert {key: (one.spec.schedule.max_lr, one.spec.seed) for key, one in found.items()} == {
+            "one_cycle/5": (0.25, 5), "one_cycle/6": (0.25, 6), "baseline/5": (0.5, 5), "baseline/6": (0.5, 6),
+        }  # fmt: skip
         assert {one.spec.schedule.search_steps for one in found.values()} == {None}
 
     def test_a_rate_that_was_given_is_not_searched(self, planned, new):
         arms = TWO["arms"] | {"baseline": {"schedule": {"max_lr": 0.1}}}
         _, ask = planned(arms=arms)
-        assert new(ask()).keys() == {"baseline/4", "baseline/5", "baseline/6", "one_cycle/4"}
+        found = new(ask([child("baseline/4", "failed"), child("one_cycle/4")]))
+        assert found.keys() == {"baseline/5", "baseline/6", "one_cycle/5", "one_cycle/6"}
+        assert found["baseline/5"].spec.schedule.max_lr == 0.1
 
 
 class TestFailures:
@@ -117,6 +120,24 @@ class TestOrder:
             _, ask = planned(seed=seed, arms={})
             orders.add(tuple(one.key.partition("/")[0] for one in ask().new))
         assert len(orders) > 10
+
+    @pytest.mark.parametrize("state", ["queued", "running", "paused"])
+    def test_other_seeds_wait_for_the_first_of_all_arms(self, planned, new, state):
+        """Or each arm's would be a block of its own, in another hour than the next arm's."""
+        _, ask = planned()
+        assert new(ask([child("one_cycle/4"), child("baseline/4", state)])) == {}
+        assert new(ask([child("one_cycle/4")])).keys() == {"baseline/4"}
+
+    def test_other_seeds_come_seed_by_seed_with_the_arms_shuffled(self, planned):
+        orders = set()
+        for seed in range(20):
+            _, ask = planned(seed=seed, arms={})
+            names = ("baseline", "one_cycle", "linear", "cosine", "constant", "step")
+            keys = [one.key.split("/") for one in ask([child(f"{name}/{seed}") for name in names]).new]
+            assert [int(of) for _, of in keys] == [seed + 1] * 6 + [seed + 2] * 6
+            assert {arm for arm, _ in keys[:6]} == set(names)
+            orders |= {tuple(arm for arm, _ in keys[:6]), tuple(arm for arm, _ in keys[6:])}
+        assert len(orders) > 20
 
     def test_over_once_all_have_ended(self, planned):
         _, ask = planned()
