@@ -11,6 +11,7 @@ from app.db.tables import JobTable
 from app.db.types import database_now
 from app.domain.lifecycle import ENDED, JobState, Verb, after_verb
 from app.domain.plans import Child, NewChild
+from app.domain.plans.family import COMPUTATION
 from app.domain.specs import PLAN_KINDS
 from app.ids import new_id
 from app.jobs.estimate import settled
@@ -97,7 +98,8 @@ class Family:
         child.result = origin.result
         told = f"Takes over the result of {origin.id}, which ran the same spec on the same data with this version."
         reused = {"value": origin.id, "origin": "reuse", "reason": told}
-        child.resolved = origin.resolved | child.resolved | {"reused": reused}
+        ran = {name: origin.resolved[name] for name in COMPUTATION if name in origin.resolved}
+        child.resolved = origin.resolved | child.resolved | ran | {"reused": reused}  # whatever was asked of the child
         child.progress = {"fraction": 1.0}
         child.started_at = child.finished_at = child.created_at
         self._session.add(child)

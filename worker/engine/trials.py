@@ -101,9 +101,10 @@ def _processor() -> str:
 
 
 def choose_computation(spec: LeafSpec, trial: Trial, *, settled: Mapping[str, Any]) -> dict[str, Resolution]:
-    """`precision` and `compile`: the user's word, else what an earlier attempt settled, else what is faster here.
+    """`precision` and `compile`: the user's word, else what was settled before, else what is faster here.
 
-    torch's global generators stay as they are. Raises PrecisionUnavailable, CompileFailed and DeviceOutOfMemory.
+    An earlier attempt did that, or the comparison that the training is part of. torch's global generators stay as they
+    are. Raises PrecisionUnavailable, CompileFailed and DeviceOutOfMemory.
     """
     with preserved(trial.device), memory_errors():
         precision = _precision(spec, trial, settled=settled.get("precision"))
@@ -158,7 +159,7 @@ def _compile(spec: LeafSpec, trial: Trial, *, precision: str, settled: Mapping[s
         try:
             compiled_forward(trial, precision)
         except CompileFailed as error:
-            return Resolution("off", "worker", f"compiled in an earlier attempt, which fails here: {error.detail}")
+            return Resolution("off", "worker", f"compiled before, which fails here: {error.detail}")
     return Resolution(settled["value"], settled["origin"], settled["reason"])
 
 

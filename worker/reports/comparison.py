@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from app.domain.specs import ComparisonSpec, TrainingSpec
 from app.domain.specs.comparison import BASELINE, CONTROLS, ONE_CYCLE, arms_of, at_share
+from worker.reports.computation import unlike
 from worker.reports.intervals import Estimate, estimated
 from worker.reports.runs import Failure, Run
 from worker.reports.speed import cost_ratio, reaching, search_cost, speed_up
@@ -184,7 +185,7 @@ class Comparison:
             found.append(f"{len(self.failures)} of the trainings failed or were cancelled, of: {lost}.")
         if self.measure == "validation_accuracy" and self.runs:
             found.append(f"{self._why_validation()}: figures are of the images that the best epoch was picked by.")
-        return found
+        return found + unlike(self.runs, self.arms)
 
     def _why_validation(self) -> str:
         if self.spec.validation == "test":

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 from app.domain.plans.comparison import split_key
+from app.domain.plans.family import COMPUTATION
 
 Cost = Mapping[str, float]  #: epochs, steps and seconds
 
@@ -29,6 +30,7 @@ class Run:
     test: float | None  #: test accuracy of the best epoch's weights
     accuracy: Sequence[float]  #: validation accuracy after each epoch
     clock: Sequence[float]  #: seconds from the first step to the end of each epoch
+    computation: Mapping[str, str]  #: its precision, and whether it was compiled
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Run":
@@ -52,6 +54,7 @@ class Run:
             test=result["test_accuracy"],
             accuracy=epochs["validation_accuracy"],
             clock=list(accumulate(epochs["seconds"])),
+            computation={name: resolved[name]["value"] for name in COMPUTATION if name in resolved},
         )
 
     @property

@@ -9,9 +9,10 @@ The search takes the same number of optimizer steps in every arm, or an arm that
 import math
 import random
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from app.domain.plans.family import Child, Children, NewChild, Planned, Step, StepsPerEpoch, at_rate
+from app.domain.plans.family import COMPUTATION, Child, Children, NewChild, Planned, Step, StepsPerEpoch, at_rate
 from app.domain.plans.tuning.searching import Propose
 from app.domain.specs.comparison import ComparisonSpec, arms_of
 from app.domain.specs.training import TrainingSpec
@@ -88,10 +89,31 @@ class ComparisonPlan:
             if self._is_lost(name, children):
                 continue
             known = arm if arm.schedule.max_lr != "auto" else at_rate(arm, _rate_of(first))
-            yield from (self._child(name, known, seed) for seed in self.spec.all_seeds[1:])
+            settled = self._computed_alike(arm, children)
+            yield from (self._child(name, known, seed, settled=settled) for seed in self.spec.all_seeds[1:])
 
-    def _child(self, name: str, arm: TrainingSpec, seed: int) -> NewChild:
-        return NewChild(key_of(name, seed), _with_seed(arm, seed), reuse=self.spec.reuse)
+    def _computed_alike(self, arm: TrainingSpec, children: Children) -> dict[str, Any]:
+        """Precision and compiling of the first arm that left them open; measured anew, they hang on an arm's length.
+
+        Deterministic work keeps what it would choose alone: it must not hang on what was measured elsewhere.
+        """
+        open_ = [] if arm.deterministic else [field for field in COMPUTATION if getattr(arm, field) == "auto"]
+        found = {field: self._chosen(field, children) for field in open_}
+        return {field: value for field, value in found.items() if value is not None}
+
+    def _chosen(self, field: str, children: Children) -> dict[str, Any] | None:
+        for name, arm in self.arms.items():
+            first = children[key_of(name, self.spec.seed)]
+            if getattr(arm, field) == "auto" and first.succeeded and field in first.resolved:
+                chosen = first.resolved[field]
+                reason = f"As in {first.key}, so that no arm differs by it: {chosen['reason']}"
+                return {"value": chosen["value"], "origin": "plan", "reason": reason}
+        return None
+
+    def _child(
+        self, name: str, arm: TrainingSpec, seed: int, *, settled: Mapping[str, Any] = MappingProxyType({})
+    ) -> NewChild:
+        return NewChild(key_of(name, seed), _with_seed(arm, seed), reuse=self.spec.reuse, settled=settled)
 
     def _is_lost(self, name: str, children: Children) -> bool:
         """Whether there is no learning rate for the arm's other seeds."""

@@ -7,6 +7,8 @@ from typing import Any
 from app.domain.lifecycle import JobState
 from app.domain.specs import DeviceSpec, PlanSpec, TrainingSpec
 
+COMPUTATION = ("precision", "compile")  #: what a worker settles by measuring, where the spec leaves it open
+
 StepsPerEpoch = Callable[[TrainingSpec], int]
 
 

@@ -32,8 +32,9 @@ def new():
     return find
 
 
-def child(key, state="succeeded", max_lr=0.5):
+def child(key, state="succeeded", max_lr=0.5, **computation):
     resolved = {"max_lr": {"value": max_lr, "origin": "verification", "reason": "."}}
+    resolved |= {name: {"value": value, "origin": "measured", "reason": "So."} for name, value in computation.items()}
     return Child(key, f"job_{key}", JobState(state), resolved=resolved, result={})
 
 
@@ -90,6 +91,52 @@ class TestSearch:
         found = new(ask([child("baseline/4", "failed"), child("one_cycle/4")]))
         assert found.keys() == {"baseline/5", "baseline/6", "one_cycle/5", "one_cycle/6"}
         assert found["baseline/5"].spec.schedule.max_lr == 0.1
+
+
+class TestComputation:
+    @pytest.fixture
+    def settled(self, planned, new):
+        """What the second seed of each arm begins with, by name."""
+
+        def find(*firsts, **fields):
+            _, ask = planned(**fields)
+            found = new(ask(firsts))
+            return {key.split("/")[0]: {name: one["value"] for name, one in child.settled.items()}
+                    for key, child in found.items() if key.endswith("/5")}  # fmt: skip
+
+        return find
+
+    def test_is_the_same_in_all_arms(self, settled):
+        """The baseline has the steps to measure that bf16 is no faster; a shorter arm took it unmeasured."""
+        long = child("baseline/4", precision="fp32", compile="on")
+        short = child("one_cycle/4", precision="bf16", compile="off")
+        as_long = {"precision": "fp32", "compile": "on"}
+        assert settled(long, short) == {"baseline": as_long, "one_cycle": as_long}
+
+    def test_says_where_it_is_from(self, planned, new):
+        _, ask = planned()
+        found = new(ask([child("baseline/4", precision="fp32"), child("one_cycle/4")]))["one_cycle/5"].settled
+        assert found == {
+            "precision": {
+                "value": "fp32",
+                "origin": "plan",
+                "reason": "As in baseline/4, so that no arm differs by it: So.",
+            }
+        }
+
+    def test_not_where_an_arm_says_its_own(self, settled):
+        arms = TWO["arms"] | {"baseline": {"precision": "fp32", "compile": "off"}, "mine": {}}
+        firsts = [child("baseline/4", precision="fp32", compile="off")]
+        firsts += [child(f"{name}/4", precision="bf16", compile="on") for name in ("one_cycle", "mine")]
+        measured = {"precision": "bf16", "compile": "on"}
+        assert settled(*firsts, arms=arms) == {"baseline": {}, "one_cycle": measured, "mine": measured}
+
+    def test_not_of_a_training_that_failed_nor_for_deterministic_work(self, settled):
+        arms = TWO["arms"] | {"baseline": {"schedule": {"max_lr": 0.1}}, "mine": {"deterministic": True}}
+        firsts = [child("baseline/4", "failed", precision="fp16"), child("mine/4", precision="bf16")]
+        firsts.insert(0, child("one_cycle/4", precision="fp32"))
+        found = settled(*firsts, arms=arms)
+        assert found == {"baseline": {"precision": "fp32"}, "one_cycle": {"precision": "fp32"}, "mine": {}}
 
 
 class TestFailures:

@@ -212,7 +212,7 @@ class TestCompile:
         settled = {"compile": {"value": "on", "origin": "measured", "reason": "faster"}}
         chosen = choose_computation(spec_of(precision="fp32"), trial(), settled=settled)["compile"]
         assert chosen.value == "off"
-        assert "earlier attempt" in chosen.reason
+        assert "compiled before, which fails here" in chosen.reason
 
     def test_is_measured_where_it_might_pay(self, spec_of, trial, quick_compiler):
         long = trial(seconds={"fp32": 0.02})

@@ -162,6 +162,33 @@ class TestReaching:
             assert (found[one]["steps"], found[one]["steps_with_search"]) == (2, 1)
 
 
+class TestComputation:
+    @pytest.fixture
+    def warned(self, compared):
+        """The warnings about trainings of these precisions, by arm and seed."""
+
+        def find(precisions, **fields):
+            runs = [record(f"{name}/{seed}", resolved={"precision": {"value": value}, "compile": {"value": "off"}})
+                    for name, values in precisions.items() for seed, value in enumerate(values)]  # fmt: skip
+            return compared(runs, **fields).result()["warnings"]
+
+        return find
+
+    def test_that_differs_is_told_with_the_arms(self, warned):
+        found = warned({"baseline": ["fp32"] * 3, "one_cycle": ["bf16", "fp32", "fp32"], "linear": ["bf16"] * 3})
+        assert found == [
+            "precision differs, which no arm asked for: bf16 in one_cycle (seed 0), linear; fp32 in baseline, "
+            "one_cycle (seeds 1, 2). A difference may be due to that; give one."
+        ]
+
+    def test_that_is_alike_is_not(self, warned):
+        assert warned({"baseline": ["fp32"] * 3, "one_cycle": ["fp32"] * 3}) == []
+
+    @pytest.mark.parametrize("fields", [{"precision": "fp32"}, {"arms": {"linear": {"precision": "bf16"}}}])
+    def test_that_was_asked_for_is_not(self, warned, fields):
+        assert warned({"baseline": ["fp32"] * 3, "linear": ["bf16"] * 3}, **fields) == []
+
+
 class TestGaps:
     def test_a_failure_is_named_and_the_rest_goes_on(self, compared):
         error = {"code": "lr_diverged", "detail": "It diverged."}

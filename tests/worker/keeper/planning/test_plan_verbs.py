@@ -174,6 +174,25 @@ class TestReuse:
         assert job.result["arms"]["baseline"]["reused"] == [origins["baseline/0"], origins["baseline/1"]]
         assert job.result["arms"]["baseline"]["steps"] == 1
 
+    def test_says_how_the_origin_was_computed(self, coordinator, plan, work_off, children, database):
+        """Not how this comparison would have had it."""
+
+        def measured(id, key, precision):
+            with database.transaction() as session:
+                row = session.get(JobTable, children(id)[key].id)
+                row.resolved = row.resolved | {"precision": {"value": precision, "origin": "measured", "reason": "."}}
+
+        first = plan()
+        for _ in range(2):
+            coordinator.advance()
+            work_off()
+        measured(first, "baseline/0", "fp32")
+        measured(first, "baseline/1", "bf16")
+        second = plan(reuse=True)
+        for _ in range(2):
+            coordinator.advance()
+        assert children(second)["baseline/1"].resolved["precision"]["value"] == "bf16"
+
     @pytest.mark.parametrize("change", [{"batch_size": 64}, {"epochs": 8}])
     def test_not_what_ran_something_else(self, coordinator, plan, work_off, change):
         plan()
