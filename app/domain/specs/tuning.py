@@ -88,8 +88,8 @@ class TuningSpec(TrainingOptions):
     search: Search | None = Field(None, description="A search over further fields, after those; left out: none.")
     budget_seconds: BudgetSeconds | None = Field(
         None,
-        description="What its jobs may take of workers' time together, pauses left out. The first of each wave runs alone "
-        "and tells how many of the others fit into what is left; one job at a time may exceed it.",
+        description="What its jobs may take of workers' time together, pauses left out. The first of each wave runs "
+        "alone and tells how many of the others fit into what is left; one job at a time may exceed it.",
     )
     reuse: StrictBool | None = Field(
         None,
