@@ -1,16 +1,16 @@
 """A new job from an old one: what was submitted then, with changes merged into it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from app.db.tables import JobTable
-from app.domain.merging import merged
+from app.domain.merging import merged, stacked
 from app.domain.specs import DATASET_IMPORT
 from app.domain.specs.auto import AUTO
-from app.domain.specs.comparison import COMPARISON, is_default
+from app.domain.specs.comparison import AT_SHARE, COMPARISON, at_share, is_default
 from app.domain.specs.tuning import EVERYTHING
 from app.jobs.schemas import DeviceEnvelope, Envelope, JobSubmission, Submission
 
@@ -35,14 +35,27 @@ def resubmission(job: JobTable, changes: Mapping[str, Any]) -> Submission:
 
 def _as_meant(body: dict[str, Any], job: JobTable, changes: Mapping[str, Any]) -> dict[str, Any]:
     """With what a merge patch cannot say of plans."""
-    if body.get("kind") == COMPARISON and isinstance(changes.get("arms"), Mapping):
-        body["arms"] |= _left_out(job.spec["arms"], changes["arms"])
+    arms = changes.get("arms", {})
+    if body.get("kind") == COMPARISON and isinstance(arms, Mapping):
+        body["arms"] = _arms(job.spec.get("arms", {}), arms, _shares(body.get("fractions")))
     if body.get("kind") == AUTO:
         # In a row every field has a value: without a `tune`, each would count as given, and nothing would be tuned.
         body.setdefault("tune", list(EVERYTHING))
     return body
 
 
-def _left_out(arms: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, None]:
-    """There null is a value, which leaves an arm out; one that the old job had added is gone without it."""
-    return {name: None for name, arm in changes.items() if arm is None and (is_default(name) or name not in arms)}
+def _arms(old: Mapping[str, Any], changes: Mapping[str, Any], shares: Container[str]) -> dict[str, Any]:
+    """There null is a value: it leaves an arm out, or what all arms share.
+
+    What the old job had of an arm goes with its share; one that it had added is gone without a trace.
+    """
+    kept = {name: arm for name, arm in old.items() if not name.startswith(AT_SHARE) or name in shares}
+    gone = [name for name in old if name in changes and changes[name] is None]
+    found = stacked(kept, changes)
+    return {name: arm for name, arm in found.items() if name not in gone or (name in kept and is_default(name))}
+
+
+def _shares(fractions: Any) -> list[str]:  # noqa: ANN401 - not checked yet
+    """The arms that are there for these."""
+    numbers = fractions if isinstance(fractions, list) else []
+    return [at_share(one) for one in numbers if isinstance(one, int | float)]

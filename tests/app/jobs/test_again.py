@@ -68,6 +68,32 @@ class TestClone:
         assert changed["spec"]["arms"] == {"step": None, "linear": None}
 
     @pytest.mark.parametrize(
+        ("changes", "arms"),
+        [
+            ({}, {"baseline": {"ema": None}, "one_cycle@0.5": {"batch_size": 32}}),
+            ({"arms": {"baseline": {"ema": None}}}, {"baseline": {"ema": None}, "one_cycle@0.5": {"batch_size": 32}}),
+            ({"arms": {"one_cycle@0.5": {"ema": None}}},
+             {"baseline": {"ema": None}, "one_cycle@0.5": {"batch_size": 32, "ema": None}}),
+            ({"fractions": [0.125]}, {"baseline": {"ema": None}}),
+            ({"fractions": [0.125], "arms": {"one_cycle@0.5": None, "linear": None}},
+             {"baseline": {"ema": None}, "linear": None}),
+            ({"arms": None}, {}),
+        ],
+    )  # fmt: skip
+    def test_changes_within_arms_are_laid_upon_those_there_were(self, client, changes, arms):
+        """Null takes away what all arms share, and stays; an arm of a share goes with it."""
+        old = {"baseline": {"ema": None}, "one_cycle@0.5": {"batch_size": 32}}
+        whole = {"kind": "comparison", "dataset": "digits", "architecture": "mlp", "ema": 0.9}
+        made = client.post("/v1/jobs", json=whole | {"fractions": [0.5], "arms": old}).json()
+        changed = client.post(f"/v1/jobs/{made['id']}/clone", json=changes)
+        assert (changed.status_code, changed.json()["spec"]["arms"]) == (202, arms)
+
+    def test_a_training_becomes_a_comparison(self, client, cancelled):
+        changes = {"kind": "comparison", "schedule": None, "preset": None, "epochs": 40, "arms": {"linear": None}}
+        job = post(client, cancelled, "clone", json=changes)
+        assert (job.status_code, job.json()["spec"]["arms"]) == (202, {"linear": None})
+
+    @pytest.mark.parametrize(
         ("changes", "tuned"),
         [
             ({}, ["weight_decay", "momentum", "batch_norm_momentum"]),
