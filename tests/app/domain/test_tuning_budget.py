@@ -55,6 +55,12 @@ class TestAffordable:
         before = spec if spec is SWEEP else spec.model_copy(update={"epochs": epochs})
         assert allowed(child("batch_size/time/128", 6.0, spec=before), 10) == expected
 
+    @pytest.mark.parametrize(("batch", "expected"), [(16, ["0"]), ("auto", ["0"]), (512, [])])
+    def test_only_a_job_in_batches_as_large_tells_that(self, batch, expected):
+        """One of 16 images takes many times as long."""
+        before = TRAINING.model_copy(update={"batch_size": batch})
+        assert allowed(child("batch_size/time/1", 6.0, spec=before), 10) == expected
+
     def test_nothing_once_it_is_spent(self):
         assert allowed(child("momentum/sweep/0", 10.0, spec=SWEEP), 10) == []
 

@@ -39,10 +39,18 @@ def _length(key: str, children: Children) -> float | None:
 
 
 def _may_run_alone(new: NewChild, children: Children, *, left: float) -> bool:
-    """With nothing under way, and where no job of its kind that was as short has taken more than is left."""
-    alike = [one for one in _timed(children) if one.spec.get("kind") == new.spec.kind]
-    least = max((one.seconds for one in alike if _epochs(one.spec) <= _epochs(new.spec.model_dump())), default=0.0)
+    """With nothing under way, and where no job that was surely no longer has taken more than is left."""
+    spec = new.spec.model_dump()
+    least = max((one.seconds for one in _timed(children) if _is_no_longer(one.spec, spec)), default=0.0)
     return left > 0 and least <= left and all(child.ended for child in children.values())
+
+
+def _is_no_longer(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Of the same kind, with no more epochs, and in batches at least as large: smaller ones take longer."""
+    sizes = [one.get("batch_size") for one in (spec, other)]
+    known = [size for size in sizes if isinstance(size, int)]
+    is_larger = len(known) == 2 and known[0] >= known[1]
+    return spec.get("kind") == other["kind"] and _epochs(spec) <= _epochs(other) and is_larger
 
 
 def _timed(children: Children) -> list[Child]:
