@@ -117,6 +117,8 @@ def _added(spec: ComparisonSpec, defaults: Mapping[str, Any]) -> list[str]:
         if spec.arms[name] is None:
             told = f"there is no arm of that name to leave out; there are {', '.join(defaults)}"
             raise _error(name, (), told, None)
+        if name == at_share(spec.fraction):
+            raise _error(name, (), f"that share is the arm {ONE_CYCLE}", spec.arms[name])
         if name.startswith(AT_SHARE):
             cycles = ", ".join(one for one in defaults if _is_cycle(one))
             told = f"such names are of the shares in fractions, and there are {cycles}; add the share there"
@@ -131,6 +133,13 @@ def is_default(name: str) -> bool:
 
 def _is_cycle(name: str) -> bool:
     return name == ONE_CYCLE or name.startswith(AT_SHARE)
+
+
+def _policy(name: str, *, otherwise: str) -> str:
+    """The one that an arm stands for; the baseline and added ones may have any."""
+    if _is_cycle(name):
+        return ONE_CYCLE
+    return name if name in CONTROLS else otherwise
 
 
 def at_share(share: float) -> str:
@@ -158,8 +167,10 @@ def _arm(name: str, change: Mapping[str, Any], data: Mapping[str, Any]) -> Train
         told = "every arm's search takes as many steps; give search_steps to the comparison"
         raise _error(name, ("schedule", "search_steps"), told, own["search_steps"])
     arm = _training(name, data)
-    if _is_cycle(name) and arm.schedule.policy != ONE_CYCLE:
-        told = f"the verdict speaks of one cycle, so {name} keeps that policy; add an arm of another name for this one"
+    if arm.schedule.policy != _policy(name, otherwise=arm.schedule.policy):
+        told = (
+            f"the report goes by the arm's name, so {name} keeps that policy; add an arm of another name for this one"
+        )
         raise _error(name, ("schedule", "policy"), told, arm.schedule.policy)
     return arm
 

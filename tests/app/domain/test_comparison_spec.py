@@ -147,6 +147,17 @@ class TestRefused:
         assert place == f"arms/{name}/schedule/policy"
         assert words.endswith(f"so {name} keeps that policy; add an arm of another name for this one")
 
+    @pytest.mark.parametrize("schedule", [None, {"policy": "one_cycle"}])
+    def test_a_control_under_another_policy(self, refused, schedule):
+        """Or one cycle would be compared with itself."""
+        place, words = refused(arms={"linear": {"schedule": schedule}})
+        assert place == "arms/linear/schedule/policy"
+        assert "so linear keeps that policy" in words
+
+    def test_the_share_that_one_cycle_has(self, refused):
+        place, words = refused(fractions=[0.25], arms={"one_cycle@0.25": {"batch_size": 32}})
+        assert (place, words) == ("arms/one_cycle@0.25", "that share is the arm one_cycle")
+
     def test_a_search_of_an_arms_own(self, refused):
         place, words = refused(arms={"mine": {"schedule": {"search_steps": 500}}})
         assert place == "arms/mine/schedule/search_steps"
