@@ -101,10 +101,9 @@ def _processor() -> str:
 
 
 def choose_computation(spec: LeafSpec, trial: Trial, *, settled: Mapping[str, Any]) -> dict[str, Resolution]:
-    """`precision` and `compile`: the user's word, else what was settled before, else what is faster here.
+    """`precision` and `compile`: the user's word, else what an attempt or plan settled, else what is faster here.
 
-    An earlier attempt did that, or the comparison that the training is part of. torch's global generators stay as they
-    are. Raises PrecisionUnavailable, CompileFailed and DeviceOutOfMemory.
+    torch's global generators stay as they are. Raises PrecisionUnavailable, CompileFailed and DeviceOutOfMemory.
     """
     with preserved(trial.device), memory_errors():
         precision = _precision(spec, trial, settled=settled.get("precision"))
@@ -116,13 +115,19 @@ def _precision(spec: LeafSpec, trial: Trial, *, settled: Mapping[str, Any] | Non
     chosen = choose_precision(spec.precision, trial.device)
     if spec.precision != "auto":
         return chosen
-    if settled is not None and not (settled["value"] == "fp16" and trial.device.type == "cpu"):
+    if settled is not None and _suits(settled, chosen, trial):
         return Resolution(settled["value"], settled["origin"], settled["reason"])  # half a training in each is neither
     if chosen.value == "fp32":  # nothing else is computed in hardware
         return chosen
     if spec.deterministic:
         return replace(chosen, reason=f"{chosen.reason}; no trial, since deterministic work must not hang on a clock")
     return _faster_precision(trial, chosen)
+
+
+def _suits(settled: Mapping[str, Any], chosen: Resolution, trial: Trial) -> bool:
+    """Whether that can go on here: what is another training's only where the hardware computes in it."""
+    is_possible = settled["value"] != "fp16" or trial.device.type != "cpu"
+    return is_possible and (settled["origin"] != "plan" or settled["value"] in ("fp32", chosen.value))
 
 
 def _faster_precision(trial: Trial, chosen: Resolution) -> Resolution:

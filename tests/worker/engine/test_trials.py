@@ -143,6 +143,13 @@ class TestPrecision:
         chosen = choose_computation(spec_of(), faster_fp32, settled=SETTLED)["precision"]
         assert (chosen.value, chosen.reason) == ("bf16", "as it was")
 
+    @pytest.mark.parametrize(("value", "is_kept"), [("fp32", True), ("bf16", True), ("fp16", False)])
+    def test_another_training_settled_it(self, spec_of, trial, value, is_kept):
+        """Of the same comparison, on what may be other hardware: here it computes in bf16."""
+        settled = {"precision": {"value": value, "origin": "plan", "reason": "as in another"}}
+        chosen = choose_computation(spec_of(compile="off"), trial(batches=1), settled=settled)["precision"]
+        assert (chosen.origin == "plan") is is_kept
+
     def test_what_this_device_cannot_is_settled_anew(self, spec_of, trial):
         settled = {"precision": {"value": "fp16", "origin": "hardware", "reason": "a GPU"}}
         assert choose_computation(spec_of(), trial(batches=1), settled=settled)["precision"].value == "bf16"
