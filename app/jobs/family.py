@@ -142,8 +142,8 @@ def worked_seconds() -> ColumnElement[float]:
 
 
 def needing_plans(session: Session, jobs: Sequence[JobTable]) -> list[JobTable]:
-    """The plans that any of these is part of, its own and those that have taken over its result, but for these."""
-    mine = {job.id for job in jobs}
+    """The plans that any of these is part of, its own and those that have taken over its result."""
+    mine = [job.id for job in jobs]
     took_over = select(JobTable.parent_id).where(JobTable.source_id.in_(mine), JobTable.child_key.is_not(None))
-    ids = {*(job.parent_id for job in jobs), *session.scalars(took_over)} - mine - {None}
+    ids = {*(job.parent_id for job in jobs), *session.scalars(took_over)} - {None}
     return list(session.scalars(select(JobTable).where(JobTable.id.in_(ids)))) if ids else []

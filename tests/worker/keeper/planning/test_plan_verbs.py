@@ -140,15 +140,6 @@ class TestDelete:
         service.delete(database, store, first, ADMIN)
         assert not children(first)
 
-    def test_what_its_own_jobs_took_over_is_no_hindrance(self, taken_over, database, settings, children):
-        """As where a plan within it took over what another one within it had found."""
-        first, second = taken_over
-        with database.transaction() as session:
-            session.get(JobTable, first).parent_id = second
-            session.get(JobTable, second).state = "cancelled"
-        service.delete(database, ArtifactStore(settings.storage), second, ADMIN)
-        assert not children(first)
-
 
 class TestReuse:
     def test_takes_over_what_ran_the_same(self, coordinator, plan, work_off, children, report, queue):
