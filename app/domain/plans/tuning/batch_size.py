@@ -3,7 +3,7 @@
 The gradient noise scale recommends one (McCandlish et al. 2018, arXiv:1812.06162), which is tried with the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.domain.noise_scale import SMALLEST
@@ -40,8 +40,7 @@ class BatchSizeStage:
 
     def wanted(self, training: TrainingSpec, children: Children) -> Sequence[NewChild]:
         """An epoch each; then, as long as what they took allows."""
-        sizes = self._sizes(training)
-        sizes.sort(key=lambda size: size != size_of(training))  # the present one first: a budget must not keep it out
+        sizes = _present_first(training, self._sizes(training))
         timing = [NewChild(self._time_key(size), short(training, 1, {"batch_size": size})) for size in sizes]
         if sizes:
             timing.append(NewChild(self._time_key("auto"), short(training, 1, {"batch_size": "auto"})))
@@ -57,8 +56,8 @@ class BatchSizeStage:
             return []
         epochs = {size: _fitting(self._epochs * present / taken, self._epochs) for size, taken in seconds.items()}
         return [
-            NewChild(self._trial_key(size), short(training, count, {"batch_size": size}))
-            for size, count in sorted(epochs.items(), key=lambda pair: pair[0] != size_of(training))
+            NewChild(self._trial_key(size), short(training, epochs[size], {"batch_size": size}))
+            for size in _present_first(training, epochs)
         ]
 
     def decide(self, training: TrainingSpec, children: Children) -> Decision:
@@ -116,6 +115,11 @@ def steps_of(training: TrainingSpec, steps: int, *, given: int) -> int:
 def with_size(training: TrainingSpec, size: int) -> TrainingSpec:
     """The training with another batch size."""
     return training.model_copy(update={"batch_size": size})
+
+
+def _present_first(training: TrainingSpec, sizes: Iterable[int]) -> list[int]:
+    """A budget must not keep it from being tried."""
+    return sorted(sizes, key=lambda size: size != size_of(training))
 
 
 def _size(advised: Child) -> int:

@@ -47,10 +47,9 @@ def _may_run_alone(new: NewChild, children: Children, *, left: float) -> bool:
 
 def _is_no_longer(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Of the same kind, with no more epochs, and in batches at least as large: smaller ones take longer."""
-    sizes = [one.get("batch_size") for one in (spec, other)]
-    known = [size for size in sizes if isinstance(size, int)]
-    is_larger = len(known) == 2 and known[0] >= known[1]
-    return spec.get("kind") == other["kind"] and _epochs(spec) <= _epochs(other) and is_larger
+    size, its = spec.get("batch_size"), other.get("batch_size")
+    is_as_large = isinstance(size, int) and isinstance(its, int) and size >= its  # "auto" tells nothing
+    return is_as_large and spec.get("kind") == other["kind"] and _epochs(spec) <= _epochs(other)
 
 
 def _timed(children: Children) -> list[Child]:

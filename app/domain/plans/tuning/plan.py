@@ -83,12 +83,7 @@ class TuningPlan:
     def standing(self, resolved: Mapping[str, Any], children: Children, propose: Propose) -> Standing:
         """Go through the stages, as far as they have come."""
         training, decisions = as_training(self.spec), list[Decision]()
-
-        def proposing(*asked: Any) -> Sequence[Mapping[str, Any]]:  # noqa: ANN401 - handed through
-            affords = self._affords_a_trial(training, children)  # of the training as it stands by then
-            return (propose if affords else _any_point)(*asked)
-
-        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), proposing):
+        for stage in self._stages(training, int(resolved["steps_per_epoch"]["value"]), propose):
             wanted = [one for one in stage.wanted(training, children) if one.key not in children]
             new = [self._reusing(one) for one in affordable(wanted, children, self.spec.budget_seconds)]
             if new or _is_busy(stage, children):
@@ -101,11 +96,6 @@ class TuningPlan:
     def _reusing(self, child: NewChild) -> NewChild:
         """Range tests are taken over unless that is refused, trainings only where it is asked for."""
         return replace(child, reuse=True) if self.spec.reuse else child
-
-    def _affords_a_trial(self, training: TrainingSpec, children: Children) -> bool:
-        """Of the search, whatever its point; without one the sampler is not asked."""
-        trial = NewChild(f"{SearchStage.name}/", short(training, self.spec.short_epochs, {}))
-        return bool(affordable([trial], children, self.spec.budget_seconds))
 
     def _stages(self, training: TrainingSpec, steps_per_epoch: int, propose: Propose) -> list[Stage]:
         epochs, reuse, has_norm = self.spec.short_epochs, self.spec.reuse is not False, has_batch_norm(training)
