@@ -50,9 +50,9 @@ def _arms(old: Mapping[str, Any], changes: Mapping[str, Any], shares: Container[
     What the old job had of an arm goes with its share; one that it had added is gone without a trace.
     """
     kept = {name: arm for name, arm in old.items() if not name.startswith(AT_SHARE) or name in shares}
-    gone = [name for name in old if name in changes and changes[name] is None]
-    found = stacked(kept, changes)
-    return {name: arm for name, arm in found.items() if name not in gone or (name in kept and is_default(name))}
+    still_there = [name for name in kept if is_default(name)]
+    gone = [name for name in old if name in changes and changes[name] is None and name not in still_there]
+    return {name: arm for name, arm in stacked(kept, changes).items() if name not in gone}
 
 
 def _shares(fractions: Any) -> list[str]:  # noqa: ANN401 - not checked yet

@@ -94,6 +94,7 @@ def arms_of(spec: ComparisonSpec) -> dict[str, TrainingSpec]:
         if change is not None:
             usual = merged(shared, defaults.get(name, defaults[ONE_CYCLE]))
             found[name] = _arm(name, change, merged(usual, change))  # last, since null takes away what is shared
+            _check_policy(name, found[name], defaults)
     return found
 
 
@@ -135,13 +136,6 @@ def _is_cycle(name: str) -> bool:
     return name == ONE_CYCLE or name.startswith(AT_SHARE)
 
 
-def _policy(name: str, *, otherwise: str) -> str:
-    """The one that an arm stands for; the baseline and added ones may have any."""
-    if _is_cycle(name):
-        return ONE_CYCLE
-    return name if name in CONTROLS else otherwise
-
-
 def at_share(share: float) -> str:
     """The name of one cycle's arm in a share of the epochs."""
     return f"{AT_SHARE}{share:g}"
@@ -166,22 +160,21 @@ def _arm(name: str, change: Mapping[str, Any], data: Mapping[str, Any]) -> Train
     if isinstance(own, dict) and own.get("search_steps") is not None:
         told = "every arm's search takes as many steps; give search_steps to the comparison"
         raise _error(name, ("schedule", "search_steps"), told, own["search_steps"])
-    arm = _training(name, data)
-    if arm.schedule.policy != _policy(name, otherwise=arm.schedule.policy):
-        told = (
-            f"the report goes by the arm's name, so {name} keeps that policy; add an arm of another name for this one"
-        )
-        raise _error(name, ("schedule", "policy"), told, arm.schedule.policy)
-    return arm
-
-
-def _training(name: str, data: Mapping[str, Any]) -> TrainingSpec:
     try:
         return TrainingSpec.model_validate({**data, "kind": "training"})
     except ValidationError as error:
         raise ValidationError.from_exception_data(
             "ComparisonSpec", [_within(name, one) for one in error.errors()]
         ) from None
+
+
+def _check_policy(name: str, arm: TrainingSpec, defaults: Mapping[str, Any]) -> None:
+    """The baseline and arms of other names may have any; raises ValidationError."""
+    if name in defaults and name != BASELINE and arm.schedule.policy != defaults[name]["schedule"]["policy"]:
+        told = (
+            f"the report goes by the arm's name, so {name} keeps that policy; add an arm of another name for this one"
+        )
+        raise _error(name, ("schedule", "policy"), told, arm.schedule.policy)
 
 
 def _error(name: str, place: tuple[str, ...], message: str, value: Any) -> ValidationError:  # noqa: ANN401
